@@ -1,0 +1,1 @@
+"""What reaches a server: agents, batch runs, the command line."""

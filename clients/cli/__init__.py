@@ -1,0 +1,40 @@
+"""The ``proctor`` command: reads the environment, wires the parts, prints.
+
+Commands import what they need when they are called, so that ``--help`` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from proctor import __version__
+from proctor.clients.cli import mcp_config, run, serve, tasks
+
+app = typer.Typer(
+    help="Machine-learning exams for AI agents, served over MCP and graded by execution.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("serve")(serve.serve)
+app.command("mcp-config")(mcp_config.mcp_config)
+app.add_typer(tasks.app, name="tasks")
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,125 @@
+"""``proctor run``: let an agent work tasks, and show what it earned."""
+
+import fnmatch
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proctor.clients.cli.options import (
+    BackendName,
+    BackendOption,
+    TasksOption,
+    backend_of,
+    catalog_of,
+    complain,
+    usage_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proctor.clients.agents import Agent
+    from proctor.clients.runs.run import Plan
+    from proctor.schemas.result import RunResult
+    from proctor.tasks.catalog import Catalog
+
+
+class AgentName(StrEnum):
+    """The agents that need no model."""
+
+    ORACLE = "oracle"
+    NOOP = "noop"
+
+
+def run(
+    patterns: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TASK]...", help="Ids or globs of tasks; all of them if none."),
+    ] = None,
+    *,
+    agent: Annotated[
+        AgentName,
+        typer.Option(help="oracle replays the reference solutions; noop submits at once."),
+    ] = AgentName.ORACLE,
+    epochs: Annotated[int, typer.Option(min=1, help="Sessions per task.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, help="Sessions at once.")] = 2,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where results go; runs/<time> by default.")
+    ] = None,
+    tasks: TasksOption = None,
+    backend: BackendOption = BackendName.AUTO,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
+) -> None:
+    """Work tasks with an agent, through a real MCP client and server, and grade them."""
+    from datetime import UTC, datetime
+
+    import anyio
+
+    from proctor.clients.cli.run_view import print_table
+    from proctor.clients.runs.run import Attempt, Plan, summary
+
+    catalog = catalog_of(tasks)
+    chosen = _chosen(catalog, patterns or ["*"])
+    directory = (out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").absolute()
+    if directory.exists() and any(directory.iterdir()):
+        usage_error(f"--out {directory} is not empty; choose another")
+    plan = Plan(
+        attempts=[Attempt(task_id=t, epoch=e) for t in chosen for e in range(1, epochs + 1)],
+        agent=_agent(agent, catalog),
+        agent_name=agent.value,
+        out=directory,
+        concurrency=concurrency,
+    )
+    complain("proctor: no model takes part in this run")
+    results = anyio.run(_run, plan, catalog, backend)
+    if as_json:
+        print(summary(plan, results).model_dump_json(indent=2))
+    else:
+        print_table(results, directory)
+    if any(result.evaluation is None for result in results):
+        raise typer.Exit(1)
+
+
+def _chosen(catalog: "Catalog", patterns: list[str]) -> list[str]:
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        matching = fnmatch.filter(catalog.ids, pattern)
+        if not matching:
+            usage_error(f"no task matches {pattern!r}; 'proctor tasks list' names them")
+        chosen.update(dict.fromkeys(matching))
+    return list(chosen)
+
+
+def _agent(name: AgentName, catalog: "Catalog") -> "Agent":
+    from proctor.clients.agents.noop import noop
+    from proctor.clients.agents.oracle import oracle
+
+    if name is AgentName.NOOP:
+        return noop
+    return oracle({task.id: task.solution for task in catalog if task.solution is not None})
+
+
+async def _run(
+    plan: "Plan", catalog: "Catalog", backend: BackendName
+) -> "Sequence[RunResult]":
+    """Run a plan against a server of this process, over HTTP on loopback."""
+    import secrets
+
+    from proctor.clients.cli.run_view import watching
+    from proctor.clients.runs.owner import Owner
+    from proctor.clients.runs.run import run as run_plan
+    from proctor.server.http import build_app
+    from proctor.server.listen import bind, listening
+    from proctor.server.sessions import Sessions
+
+    token, listener = secrets.token_urlsafe(32), bind("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with Sessions.serving(catalog, backend_of(backend), plan.out) as sessions:
+        app = build_app(sessions, owner_token=token, reveal="none")
+        async with listening(app, listener), Owner.of(url, token) as owner:
+            with watching(plan) as watch:
+                return await run_plan(plan, owner, watch)

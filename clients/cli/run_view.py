@@ -1,0 +1,108 @@
+"""What a run looks like on a terminal: live progress on stderr, the table at the end."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from proctor.clients.runs.run import Attempt, Plan, Watch
+from proctor.schemas.result import RunResult
+
+
+@contextmanager
+def watching(plan: Plan) -> Iterator[Watch]:
+    """Show a run's progress: a live table on a terminal, a line per change elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _print_line
+        return
+    view = _LiveView(plan)
+    with Live(view, console=console, refresh_per_second=8, transient=True):
+        yield view.update
+
+
+def print_table(results: Sequence[RunResult], directory: Path) -> None:
+    """Print what every session earned, and where the results are."""
+    columns = ("task", "agent", "score", "percentage", "time", "sandbox", "isolation")
+    table = Table(*columns, box=None, pad_edge=False)
+    for result in results:
+        sandbox = result.sandbox
+        table.add_row(
+            result.task_id if result.epoch == 1 else f"{result.task_id} #{result.epoch}",
+            result.agent,
+            _score(result),
+            _percentage(result),
+            f"{result.duration_s:.1f} s",
+            sandbox.backend if sandbox else "-",
+            sandbox.isolation if sandbox else "-",
+        )
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(table)
+    _print_remarks(console, results)
+    console.print(f"Results: {directory}", soft_wrap=True, highlight=False)
+
+
+def _print_remarks(console: Console, results: Sequence[RunResult]) -> None:
+    graded = [result.evaluation for result in results if result.evaluation]
+    if any(grade.ungraded for grade in graded):
+        console.print(
+            "Score: points earned / possible. Percentage: of the points that were graded; "
+            "criteria of prose need a judge and stay ungraded.",
+            highlight=False,
+        )
+    for result in results:
+        if result.error:
+            console.print(f"{result.task_id}: {result.error}", markup=False, highlight=False)
+    if not any(result.model for result in results):
+        console.print("No model took part.")
+
+
+def _score(result: RunResult) -> str:
+    grade = result.evaluation
+    return f"{grade.score:g}/{grade.total_possible:g}" if grade else "no grade"
+
+
+def _percentage(result: RunResult) -> str:
+    grade = result.evaluation
+    if grade is None or grade.percentage is None:
+        return "-"
+    whole = grade.points_graded == grade.total_possible
+    return f"{grade.percentage:.0f}%" + ("" if whole else f" of {grade.points_graded:g}")
+
+
+def _print_line(attempt: Attempt, state: str, result: RunResult | None) -> None:
+    earned = f" {_score(result)}" if result else ""
+    Console(stderr=True).print(
+        f"proctor: {attempt.label}: {state}{earned}", markup=False, highlight=False
+    )
+
+
+class _LiveView:
+    """A table of every attempt, drawn anew at each refresh."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._states: dict[Attempt, str] = dict.fromkeys(plan.attempts, "waiting")
+        self._since: dict[Attempt, float] = {}
+        self._agent = plan.agent_name
+        self._spinner = Spinner("dots")
+
+    def update(self, attempt: Attempt, state: str, result: RunResult | None) -> None:
+        """Take in a change."""
+        self._since.setdefault(attempt, time.monotonic())
+        self._states[attempt] = f"{state} {_score(result)}" if result else state
+
+    def __rich__(self) -> Table:
+        table = Table("", "task", "agent", "state", "time", box=None, pad_edge=False)
+        for attempt, state in self._states.items():
+            busy = state in ("working", "grading")
+            since = self._since.get(attempt)
+            elapsed = f"{time.monotonic() - since:.0f} s" if since and busy else ""
+            table.add_row(
+                self._spinner if busy else "", attempt.label, self._agent, state, elapsed
+            )
+        return table

@@ -1,0 +1,152 @@
+"""``proctor serve``: the server, over stdio or HTTP."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proctor.clients.cli.options import (
+    BackendName,
+    BackendOption,
+    TasksOption,
+    backend_of,
+    catalog_of,
+    complain,
+    usage_error,
+)
+
+if TYPE_CHECKING:
+    from proctor.schemas.session import Reveal
+    from proctor.server.sessions import Sessions
+
+TOKEN_VARIABLE = "PROCTOR_TOKEN"  # noqa: S105 - the name of a variable
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class RevealName(StrEnum):
+    """What an agent is told of its grade."""
+
+    NONE = "none"
+    SCORE = "score"
+    FULL = "full"
+
+
+def serve(
+    *,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve HTTP instead of stdin and stdout.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --http: the address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="With --http: the port; 0 takes a free one.", min=0, max=65535)
+    ] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="With --http: a host name under which clients reach the server."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="On stdio: open this task at once and offer no other.")
+    ] = None,
+    tasks: TasksOption = None,
+    reveal: Annotated[
+        RevealName | None,
+        typer.Option(
+            help="What agents are told of their grade; by default score on stdio, none on HTTP."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where sessions are kept; by default the user's data directory."),
+    ] = None,
+    backend: BackendOption = BackendName.AUTO,
+) -> None:
+    """Serve tasks to MCP clients, over stdin and stdout or, with --http, over HTTP."""
+    import logging
+
+    import anyio
+
+    logging.basicConfig(level=logging.WARNING, format="proctor: %(levelname)s: %(message)s")
+    shown: Reveal = reveal.value if reveal else "none" if http else "score"
+    serving = _Serving(tasks, backend, data)
+    if http:
+        if task:
+            usage_error("--task goes with stdio; over HTTP, open sessions with POST /sessions")
+        anyio.run(_serve_http, serving, host, port, allow_host or [], shown)
+    else:
+        anyio.run(_serve_stdio, serving, shown, task)
+
+
+class _Serving:
+    """What both ways of serving need."""
+
+    def __init__(
+        self, tasks: list[Path] | None, backend: BackendName, data: Path | None
+    ) -> None:
+        self._tasks = tasks
+        self._backend = backend
+        self._data = data
+
+    @asynccontextmanager
+    async def sessions(self) -> "AsyncIterator[Sessions]":
+        """The sessions, kept below the data directory."""
+        import platformdirs
+
+        from proctor.server.sessions import Sessions
+
+        data = self._data or platformdirs.user_data_path("proctor", appauthor=False)
+        records = data.absolute() / "sessions"
+        catalog, backend = catalog_of(self._tasks), backend_of(self._backend)
+        async with Sessions.serving(catalog, backend, records) as sessions:
+            complain(f"proctor: sessions are kept in {records}")
+            yield sessions
+
+
+async def _serve_stdio(serving: _Serving, reveal: "Reveal", task: str | None) -> None:
+    from proctor.schemas.errors import TaskError
+    from proctor.server.stdio import serve_stdio
+
+    async with serving.sessions() as sessions:
+        try:
+            await serve_stdio(sessions, reveal, task)
+        except TaskError as error:
+            usage_error(str(error))
+
+
+async def _serve_http(
+    serving: _Serving, host: str, port: int, allow_host: list[str], reveal: "Reveal"
+) -> None:
+    import secrets
+    import signal
+
+    import anyio
+
+    from proctor.server.http import build_app
+    from proctor.server.listen import bind, listening
+
+    try:
+        listener = bind(host, port)
+    except OSError as error:
+        usage_error(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port")
+    if host not in LOOPBACK and not allow_host:
+        complain(
+            "proctor: clients are let in only under this machine's own names; "
+            "name the host that they use with --allow-host"
+        )
+    token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32)
+    async with serving.sessions() as sessions:
+        app = build_app(sessions, owner_token=token, reveal=reveal, hosts=allow_host)
+        async with listening(app, listener):
+            address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+            complain(
+                f"proctor: MCP endpoint  {address}/mcp\n"
+                f"proctor: owner token   {token}\n"
+                "proctor: send it as 'Authorization: Bearer <token>'; POST /sessions opens a "
+                "session for a client. Ctrl-C ends the server."
+            )
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    break

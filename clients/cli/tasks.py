@@ -1,0 +1,146 @@
+"""``proctor tasks``: list, show and check tasks, and print their schema."""
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proctor.clients.cli.options import (
+    BackendName,
+    BackendOption,
+    TasksOption,
+    backend_of,
+    catalog_of,
+    usage_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proctor.sandbox_backends.base import Backend
+    from proctor.schemas.task import Task
+    from proctor.tasks.check import Finding
+
+app = typer.Typer(help="List, show and check tasks.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+class FormatName(StrEnum):
+    """The forms in which tasks are written."""
+
+    DIRECTORY = "directory"
+    AFTERQUERY = "afterquery"
+
+
+@app.command("list")
+def list_tasks(*, tasks: TasksOption = None, as_json: JsonOption = False) -> None:
+    """List the tasks of the catalog."""
+    from rich.console import Console
+    from rich.table import Table
+
+    catalog = catalog_of(tasks)
+    if as_json:
+        rows = [
+            {
+                "id": task.id,
+                "title": task.title,
+                "kind": task.kind,
+                "description": task.description,
+                "points": task.rubric.points_possible,
+            }
+            for task in catalog
+        ]
+        print(json.dumps(rows, indent=2))
+    else:
+        table = Table("task", "title", "kind", "points", box=None)
+        for task in catalog:
+            table.add_row(task.id, task.title, task.kind, f"{task.rubric.points_possible:g}")
+        Console().print(table)
+    if catalog.problems:
+        raise typer.Exit(1)
+
+
+@app.command("show")
+def show_task(
+    task_id: Annotated[str, typer.Argument(help="The task's id.")],
+    *,
+    tasks: TasksOption = None,
+    rubric: Annotated[
+        bool, typer.Option("--rubric", help="Show the rubric, which gives the answer away.")
+    ] = False,
+) -> None:
+    """Show a task: its instructions and files and, if asked, its rubric."""
+    from proctor.schemas.errors import TaskError
+
+    try:
+        task = catalog_of(tasks)[task_id]
+    except TaskError as error:
+        usage_error(str(error))
+    print(f"{task.id}: {task.title}\n{task.description}\n\n{task.instructions.strip()}\n\nFiles:")
+    for path, data in task.workspace.items():
+        print(f"  {path}  ({len(data)} bytes)")
+    if rubric:
+        print("\nRubric:")
+        for criterion in task.rubric.criteria:
+            print(f"  {criterion.points:+g}  {criterion.id} ({criterion.grader}): {criterion.text}")
+
+
+@app.command("check")
+def check_tasks(
+    task_ids: Annotated[list[str] | None, typer.Argument(help="Ids; all tasks if none.")] = None,
+    *,
+    tasks: TasksOption = None,
+    backend: BackendOption = BackendName.AUTO,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove tasks: the solution earns full marks, doing nothing fails, every decoy fails."""
+    import anyio
+
+    from proctor.schemas.errors import TaskError
+
+    catalog = catalog_of(tasks)
+    try:
+        chosen = [catalog[task_id] for task_id in task_ids] if task_ids else list(catalog)
+    except TaskError as error:
+        usage_error(str(error))
+    findings = anyio.run(_check, chosen, backend_of(backend), not as_json)
+    broken = [str(problem) for problem in catalog.problems]
+    if as_json:
+        document = {"findings": [f.model_dump() for f in findings], "unreadable": broken}
+        print(json.dumps(document, indent=2))
+    failed = sum(not finding.ok for finding in findings)
+    if not as_json:
+        print(f"{len(chosen)} tasks, {len(findings)} findings, {failed} failed")
+    if failed or broken:
+        raise typer.Exit(1)
+
+
+async def _check(
+    tasks: "Sequence[Task]", backend: "Backend", aloud: bool  # noqa: FBT001 - from anyio.run
+) -> "list[Finding]":
+    from proctor.tasks.check import check_task
+
+    findings: list[Finding] = []
+    for task in tasks:
+        async for finding in check_task(task, backend):
+            findings.append(finding)
+            if aloud:
+                mark = "ok  " if finding.ok else "FAIL"
+                print(f"{mark} {finding.task_id}: {finding.check}: {finding.detail}", flush=True)
+    return findings
+
+
+@app.command("schema")
+def print_schema(
+    *,
+    form: Annotated[
+        FormatName, typer.Option("--format", help="Of task.toml, or of AfterQuery's JSON.")
+    ] = FormatName.DIRECTORY,
+) -> None:
+    """Print the JSON Schema of a task, for editors."""
+    from proctor.tasks.schema import afterquery_schema, directory_schema
+
+    schema = directory_schema() if form is FormatName.DIRECTORY else afterquery_schema()
+    print(json.dumps(schema, indent=2))

@@ -1,0 +1,1 @@
+"""Runs: one agent, many sessions, and what is kept of them."""

@@ -1,0 +1,149 @@
+"""A run: every task, as often as asked, by one agent; each session's result on disk at once."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+from fastmcp import Client
+from fastmcp.client.auth import BearerAuth
+from fastmcp.client.transports import StreamableHttpTransport
+from fastmcp.exceptions import ToolError
+from mcp.shared.exceptions import MCPError
+
+from proctor import __version__
+from proctor.clients.agents import Agent
+from proctor.clients.runs.owner import Owner
+from proctor.schemas.base import Value
+from proctor.schemas.errors import ProctorError
+from proctor.schemas.result import AgentReport, RunResult
+from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
+
+CALL_WITHIN_S = 900.0
+
+
+class Attempt(Value):
+    """One session that a run is to hold."""
+
+    task_id: str
+    epoch: int
+
+    @property
+    def label(self) -> str:
+        """Where its files lie below the run's directory."""
+        return f"{self.task_id}/{self.epoch}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does."""
+
+    attempts: Sequence[Attempt]
+    agent: Agent
+    agent_name: str
+    out: Path
+    """Where results go: ``<task>/<epoch>/result.json`` and ``summary.json``."""
+    concurrency: int = 2
+
+
+Watch = Callable[[Attempt, str, RunResult | None], None]
+"""Told of each attempt's progress: ``working``, ``grading``, and ``done`` with the result."""
+
+
+async def run(plan: Plan, owner: Owner, watch: Watch) -> list[RunResult]:
+    """Hold every session of a plan. One that fails has a result that says why."""
+    results: dict[Attempt, RunResult] = {}
+    limit = anyio.CapacityLimiter(plan.concurrency)
+
+    async def hold(attempt: Attempt) -> None:
+        async with limit:
+            watch(attempt, "working", None)
+            results[attempt] = await _hold(plan, owner, attempt, watch)
+            await write_json(plan.out / attempt.label / "result.json", results[attempt])
+            watch(attempt, "done", results[attempt])
+
+    async with anyio.create_task_group() as tasks:
+        for attempt in plan.attempts:
+            tasks.start_soon(hold, attempt)
+    ordered = [results[attempt] for attempt in plan.attempts]
+    await write_json(plan.out / "summary.json", summary(plan, ordered))
+    return ordered
+
+
+class Summary(Value):
+    """``summary.json``: AfterQuery's fields, and the agent's name."""
+
+    agent: str
+    model: str | None
+    results: tuple[RunResult, ...]
+    timestamp: str
+    proctor_version: str = __version__
+
+
+def summary(plan: Plan, results: Sequence[RunResult]) -> Summary:
+    """A run as one document."""
+    return Summary(
+        agent=plan.agent_name,
+        model=next((result.model for result in results if result.model), None),
+        results=tuple(results),
+        timestamp=datetime.now(UTC).isoformat(),
+    )
+
+
+async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> RunResult:
+    started_at, started = datetime.now(UTC), time.monotonic()
+    record: SessionRecord | None = None
+    report, error = AgentReport(), None
+    try:
+        ticket = await owner.open(SessionRequest(task_id=attempt.task_id, label=attempt.label))
+        report, error = await _work(plan.agent, ticket, attempt)
+        if error is not None:
+            await owner.abandon(ticket.session_id)
+        watch(attempt, "grading", None)
+        record = await owner.settled(ticket.session_id)
+        error = error or record.error
+    except ProctorError as failure:
+        error = str(failure)
+    if error is not None:
+        report = report.model_copy(update={"errors": (*report.errors, error)})
+    return RunResult(
+        task_id=attempt.task_id,
+        agent=plan.agent_name,
+        model=report.model,
+        answer=report.answer,
+        metadata=report.model_dump(include={"turns", "tool_calls", "errors"}),
+        evaluation=record.grade if record else None,
+        epoch=attempt.epoch,
+        session_id=record.session_id if record else None,
+        state=record.state if record else "failed",
+        started_at=started_at,
+        duration_s=round(time.monotonic() - started, 3),
+        sandbox=record.sandbox if record else None,
+        error=error,
+        proctor_version=__version__,
+    )
+
+
+async def _work(
+    agent: Agent, ticket: SessionTicket, attempt: Attempt
+) -> tuple[AgentReport, str | None]:
+    """Let the agent work; an agent that fails has an empty report and a reason."""
+    transport = StreamableHttpTransport(ticket.url, auth=BearerAuth(ticket.token))
+    try:
+        async with Client(transport, timeout=CALL_WITHIN_S) as client:
+            return await agent(client, attempt.task_id), None
+    except (ProctorError, ToolError, MCPError, OSError, RuntimeError) as error:
+        return AgentReport(), f"the agent failed: {error}"
+
+
+async def write_json(path: Path, value: Value) -> None:
+    """Write a value as JSON, whole or not at all."""
+    text = json.dumps(value.model_dump(mode="json"), indent=2) + "\n"
+    await anyio.Path(path.parent).mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    await anyio.Path(temporary).write_text(text, "utf-8")
+    await anyio.Path(temporary).rename(path)

@@ -1,0 +1,35 @@
+"""``behaviour``: the agent's code, run on inputs it has not seen, has the property it should."""
+
+from pydantic import Field
+
+from proctor.evaluator.probes import run_probe
+from proctor.evaluator.work import Work
+from proctor.schemas.base import Value
+from proctor.schemas.errors import GradingError
+from proctor.schemas.grade import Score
+
+
+class Options(Value):
+    """Which probe, and which of its checks must hold."""
+
+    checks: tuple[str, ...] = Field(min_length=1)
+    """The criterion's credit is the least of theirs."""
+    probe: str = "probe.py"
+    """The verdict code, below the task's ``grading/``."""
+    driver: str = "driver.py"
+    """What runs the agent's code, below the task's ``grading/``."""
+    timeout_s: float = Field(default=120.0, gt=0, le=3600)
+    """For the driver on one case."""
+
+
+async def measure(work: Work, options: Options) -> Score:
+    """The least credit among the checks."""
+    key = (options.probe, options.driver, options.timeout_s)
+    if key not in work.memo:
+        work.memo[key] = await run_probe(work, *key)
+    verdicts = work.memo[key]
+    if missing := [name for name in options.checks if name not in verdicts]:
+        raise GradingError(f"{options.probe} has no check {missing[0]!r}")
+    found = [verdicts[name] for name in options.checks]
+    evidence = "; ".join(f"{'ok' if v.credit >= 1 else 'FAILED'}: {v.evidence}" for v in found)
+    return Score(state="scored", credit=min(v.credit for v in found), evidence=evidence)

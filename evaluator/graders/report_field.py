@@ -1,0 +1,90 @@
+"""``report_field``: a value in a JSON file equals, is one of, or fits a JSON Schema."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from jsonpointer import JsonPointerException, resolve_pointer
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from typing_extensions import Self
+
+from proctor.evaluator.work import Work
+from proctor.schemas.base import Value
+from proctor.schemas.errors import SubmissionError
+from proctor.schemas.grade import Score
+from proctor.schemas.report import ErrorAnalysisReport
+
+REPORT = "error_analysis_report"
+
+
+class Options(Value):
+    """Which value, and what it must be: exactly one of `equals`, `one_of` and `schema`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    path: str = "response/report.json"
+    pointer: str = Field(default="", pattern=r"^(/.*)?$")
+    """An RFC 6901 pointer; the empty one is the whole document."""
+    equals: Any = None
+    one_of: tuple[Any, ...] | None = None
+    fits: Literal["error_analysis_report"] | Mapping[str, Any] | None = Field(
+        default=None, alias="schema"
+    )
+    """A JSON Schema, or the name of the report that error-analysis tasks ask for."""
+
+    @field_validator("fits")
+    @classmethod
+    def _is_a_schema(cls, fits: object) -> object:
+        if isinstance(fits, Mapping):
+            try:
+                Draft202012Validator.check_schema(dict(fits))
+            except SchemaError as error:
+                raise ValueError(f"not a JSON Schema: {error.message}") from error
+        return fits
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        said = self.model_fields_set & {"equals", "one_of", "fits", "schema"}
+        if len(said) != 1:
+            raise ValueError("give exactly one of equals, one_of and schema")
+        return self
+
+
+async def measure(work: Work, options: Options) -> Score:
+    """Full credit if the value is what it must be."""
+    document = await work.read_json(options.path)
+    where = f"{options.path}#{options.pointer}"
+    try:
+        found = resolve_pointer(document, options.pointer)
+    except (JsonPointerException, TypeError) as error:
+        raise SubmissionError(f"{where} does not exist") from error
+    problem = _problem(found, options)
+    shown = f"{found!r}"[:200]
+    if problem:
+        return Score(state="scored", evidence=f"{where} is {shown}: {problem}")
+    return Score(state="scored", credit=1.0, evidence=f"{where} is {shown}")
+
+
+def _problem(found: object, options: Options) -> str | None:
+    if options.one_of is not None:
+        return None if any(_same(found, v) for v in options.one_of) else "not one of those expected"
+    if options.fits is None:
+        return None if _same(found, options.equals) else "not what was expected"
+    schema = (
+        ErrorAnalysisReport.model_json_schema()
+        if options.fits == REPORT
+        else dict(options.fits)
+        if isinstance(options.fits, Mapping)
+        else {}
+    )
+    try:
+        error = best_match(Draft202012Validator(schema).iter_errors(found))
+    except RecursionError:
+        return "nested too deeply"
+    return None if error is None else f"at {error.json_path}: {error.message[:300]}"
+
+
+def _same(found: object, expected: object) -> bool:
+    """Equality as JSON means it: true is not 1."""
+    return found == expected and isinstance(found, bool) == isinstance(expected, bool)

@@ -1,0 +1,201 @@
+"""What a task's verdict code imports: cases out, outputs in, checks between.
+
+This file is sent into the *verdict sandbox*, which never sees agent code, and runs there by
+itself: it imports nothing of Proctor. A task's ``grading/probe.py`` defines two names:
+
+* ``cases(rng)`` returns a list of `Case`: what the agent's code will be run on. It is called
+  again for the verdict, with the same seed, so it must draw randomness from `rng` alone.
+* ``CHECKS`` maps a check's name to ``check(cases, outputs)``, which returns ``(credit, evidence)``
+  with credit in [0, 1]. `cases` and `outputs` are dicts keyed by the case's name.
+
+Each case's inputs are handed to ``grading/driver.py`` in a sandbox of its own, restored from the
+submission: ``python driver.py INPUT_DIR OUTPUT_DIR``, in the workspace. Neither the case's name
+nor its truth is ever there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+class Invalid(Exception):  # noqa: N818 - authors raise it as a statement about the agent's output
+    """The agent's code left nothing that can be judged: the check that reads it earns nothing."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input on which the agent's code is run."""
+
+    name: str
+    inputs: dict[str, Any]
+    """What the driver finds in its input directory: an array as ``<key>.npy``, a data frame as
+    ``<key>.csv`` (no index), anything else as ``<key>.json``."""
+    truth: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What only the verdict knows: labels, expected values."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The plain data files that the driver left for one case."""
+
+    name: str
+    directory: Path
+    failure: str = ""
+    """How the driver ended, where it did not end well; empty otherwise."""
+
+    def array(
+        self, key: str, shape: tuple[int | None, ...], *, finite: bool = True
+    ) -> np.ndarray[Any, np.dtype[Any]]:
+        """Read ``<key>.npy``: numbers, booleans or fixed-width text, never pickled objects.
+
+        Args:
+            key: The file's name without ``.npy``.
+            shape: The shape it must have; None allows any length along that axis.
+            finite: Whether NaN and infinities are refused.
+
+        Raises:
+            Invalid: The file is missing, unreadable, of another shape or not finite.
+        """
+        path = self._path(f"{key}.npy")
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise Invalid(f"case {self.name}: {path.name} is not a plain array: {error}") from error
+        fits = len(array.shape) == len(shape) and all(
+            want is None or have == want for have, want in zip(array.shape, shape, strict=True)
+        )
+        if not fits:
+            raise Invalid(
+                f"case {self.name}: {path.name} has shape {array.shape}, expected {shape}"
+            )
+        if finite and array.dtype.kind in "fc" and not bool(np.isfinite(array).all()):
+            raise Invalid(f"case {self.name}: {path.name} holds NaN or infinity")
+        return array
+
+    def numbers(self, key: str, shape: tuple[int | None, ...]) -> np.ndarray[Any, np.dtype[Any]]:
+        """Read ``<key>.npy`` as finite float64 numbers.
+
+        Raises:
+            Invalid: As `array`, or the values are not numbers.
+        """
+        array = self.array(key, shape)
+        if array.dtype.kind not in "fiub":
+            raise Invalid(f"case {self.name}: {key}.npy holds {array.dtype}, expected numbers")
+        return array.astype(np.float64)
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 - JSON
+        """Read ``<key>.json``.
+
+        Raises:
+            Invalid: The file is missing or is not JSON.
+        """
+        path = self._path(f"{key}.json")
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise Invalid(f"case {self.name}: {path.name} is not JSON: {error}") from error
+
+    def number(self, key: str) -> float:
+        """Read ``<key>.json`` as one finite number.
+
+        Raises:
+            Invalid: As `value`, or it is not a finite number.
+        """
+        value = self.value(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise Invalid(f"case {self.name}: {key}.json holds {value!r:.80}, expected a number")
+        return float(value)
+
+    def _path(self, name: str) -> Path:
+        path = self.directory / name
+        if not path.is_file():
+            why = f": {self.failure}" if self.failure else ""
+            raise Invalid(f"case {self.name}: the code left no {name}{why}")
+        return path
+
+
+def _load(probe: Path) -> ModuleType:
+    sys.modules.setdefault("probe_kit", sys.modules[__name__])
+    spec = importlib.util.spec_from_file_location("probe", probe)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{probe} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(probe.parent))
+    spec.loader.exec_module(module)
+    return module
+
+
+def _cases(module: ModuleType, seed: int) -> dict[str, Case]:
+    drawn: list[Case] = list(module.cases(np.random.default_rng(seed)))
+    return {case.name: case for case in drawn}
+
+
+def _write_inputs(case: Case, directory: Path) -> None:
+    directory.mkdir(parents=True)
+    for key, value in case.inputs.items():
+        if isinstance(value, pd.DataFrame):
+            value.to_csv(directory / f"{key}.csv", index=False)
+        elif isinstance(value, np.ndarray):
+            np.save(directory / f"{key}.npy", value, allow_pickle=False)
+        else:
+            (directory / f"{key}.json").write_text(json.dumps(value), "utf-8")
+
+
+def write_cases(probe: Path, seed: int, target: Path) -> None:
+    """Write every case's inputs to ``target/<name>/``."""
+    for name, case in _cases(_load(probe), seed).items():
+        _write_inputs(case, target / name)
+
+
+def judge(probe: Path, seed: int, outputs: Path, failures: dict[str, str]) -> dict[str, Any]:
+    """Run every check on what the driver left in ``outputs/<case name>/``.
+
+    Args:
+        probe: The task's verdict code.
+        seed: The seed that `write_cases` was given.
+        outputs: One directory per case.
+        failures: How the driver failed, by case name, where it did.
+
+    Returns:
+        ``{check: {"credit": float, "evidence": str}}``.
+    """
+    module = _load(probe)
+    cases = _cases(module, seed)
+    left = {name: Outputs(name, outputs / name, failures.get(name, "")) for name in cases}
+    verdicts: dict[str, Any] = {}
+    for name, check in module.CHECKS.items():
+        try:
+            credit, evidence = check(cases, left)
+        except Invalid as error:
+            credit, evidence = 0.0, str(error)
+        if not 0.0 <= float(credit) <= 1.0:  # a NaN fails this too
+            raise SystemExit(f"check {name} returned the credit {credit!r}, expected 0 to 1")
+        verdicts[name] = {"credit": float(credit), "evidence": str(evidence)}
+    return verdicts
+
+
+def main(argv: list[str]) -> None:
+    """Run ``cases PROBE SEED TARGET`` or ``judge PROBE SEED OUTPUTS FAILURES RESULT``."""
+    action, probe, seed, directory, *rest = argv
+    if action == "cases":
+        write_cases(Path(probe), int(seed), Path(directory))
+        return
+    failures, result = rest
+    verdicts = judge(
+        Path(probe), int(seed), Path(directory), json.loads(Path(failures).read_text("utf-8"))
+    )
+    Path(result).write_text(json.dumps(verdicts), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""How to open a machine and talk to it."""

@@ -1,0 +1,121 @@
+"""Limits for everything in a sandbox together: one control group each, version 1 or 2.
+
+Only root can make them without further set-up, so a process that cannot gets none, and the
+backend falls back to limits per process.
+"""
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from proctor.schemas.sandbox import SandboxSpec
+
+MOUNT = Path("/sys/fs/cgroup")
+PARENT = "proctor"
+CPU_PERIOD_US = 100_000
+EMPTY_WITHIN_S = 5.0
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def control_group(spec: SandboxSpec) -> Iterator[tuple[Path, ...]]:
+    """Make a control group with `spec`'s limits, and remove it at the end.
+
+    Yields:
+        The files that a process writes its id to in order to join; none where groups cannot be
+        made, so that the caller knows that no limit holds.
+    """
+    name = f"{os.getpid()}-{next(_numbers)}"
+    made: list[Path] = []
+    try:
+        with suppress(OSError):
+            _make(name, spec, made)
+        complete = made and all((group / "cgroup.procs").exists() for group in made)
+        yield tuple(group / "cgroup.procs" for group in made) if complete else ()
+    finally:
+        for group in made:
+            _remove(group)
+
+
+def sweep() -> None:
+    """Remove the empty groups that killed servers left behind; those in use stay."""
+    for parent in (MOUNT / PARENT, *(MOUNT / c / PARENT for c in ("memory", "pids", "cpu"))):
+        if parent.is_dir():
+            for group in parent.iterdir():
+                with suppress(OSError):
+                    group.rmdir()
+
+
+def _make(name: str, spec: SandboxSpec, made: list[Path]) -> None:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return
+    if (MOUNT / "cgroup.controllers").exists():
+        _make_v2(name, spec, made)
+    else:
+        _make_v1(name, spec, made)
+
+
+def _make_v2(name: str, spec: SandboxSpec, made: list[Path]) -> None:
+    parent = MOUNT / PARENT
+    wanted = "+memory +pids" + (" +cpu" if spec.cpus else "")
+    (MOUNT / "cgroup.subtree_control").write_text(wanted)
+    parent.mkdir(exist_ok=True)
+    (parent / "cgroup.subtree_control").write_text(wanted)
+    group = parent / name
+    group.mkdir()
+    try:
+        (group / "memory.max").write_text(str(spec.memory_bytes))
+        with suppress(FileNotFoundError):  # kernels without swap accounting
+            (group / "memory.swap.max").write_text("0")
+        (group / "pids.max").write_text(str(spec.pids))
+        if spec.cpus:
+            quota = int(spec.cpus * CPU_PERIOD_US)
+            (group / "cpu.max").write_text(f"{quota} {CPU_PERIOD_US}")
+    except OSError:
+        group.rmdir()
+        raise
+    made.append(group)
+
+
+def _make_v1(name: str, spec: SandboxSpec, made: list[Path]) -> None:
+    settings = {
+        "memory": {"memory.limit_in_bytes": spec.memory_bytes},
+        "pids": {"pids.max": spec.pids},
+    }
+    if spec.cpus:
+        settings["cpu"] = {
+            "cpu.cfs_period_us": CPU_PERIOD_US,
+            "cpu.cfs_quota_us": int(spec.cpus * CPU_PERIOD_US),
+        }
+    try:
+        for controller, values in settings.items():
+            group = MOUNT / controller / PARENT / name
+            group.mkdir(parents=True)
+            made.append(group)
+            for key, value in values.items():
+                (group / key).write_text(str(value))
+    except OSError:
+        while made:
+            made.pop().rmdir()
+        raise
+
+
+def _remove(group: Path) -> None:
+    """Remove a group once its last process has been reaped, which the kernel does in its time."""
+    deadline = time.monotonic() + EMPTY_WITHIN_S
+    while True:
+        try:
+            group.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.005)
+        else:
+            return

@@ -1,0 +1,343 @@
+"""The server's end of the stream to a helper: one `Sandbox` over one pair of byte streams.
+
+Above it: whoever holds a `Sandbox`. Below it: the frames that
+`proctor.sandbox_backends.helper` describes. Requests overlap freely; each has its own id.
+"""
+
+import builtins
+import itertools
+import json
+import struct
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, BinaryIO
+
+import anyio
+from anyio.abc import ByteReceiveStream, ByteSendStream
+from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.to_thread import run_sync
+from typing_extensions import override
+
+from proctor.sandbox_backends.base import OUTPUT_LIMIT, FileSlice, Sandbox, SnapshotInfo
+from proctor.sandbox_backends.concurrency import alongside
+from proctor.schemas.errors import SandboxError, SandboxLostError, SubmissionError
+from proctor.schemas.sandbox import Captured, ExecResult, FileEntry, SandboxInfo
+
+HEADER = struct.Struct(">II")
+CHUNK = 1 << 18
+REPLY_LIMIT = 2 << 20
+"""Bytes of one reply frame; the helper sends less, so a larger one is forged or corrupt."""
+GIVE_UP_S = 10.0
+"""How long a cancelled command may take to be killed before the call is left."""
+NOT_KEPT = ("__pycache__",)
+"""What no snapshot holds: derived, and a place to hide code that the grader would run."""
+
+BOOT = """\
+import sys
+stream = sys.stdin.buffer.raw
+size = int(stream.read(8), 16)
+source = b""
+while len(source) < size:
+    source += stream.read(size - len(source)) or sys.exit("no helper was sent")
+exec(compile(source, "helper", "exec"))
+"""
+BOOT_ARGS = ("-I", "-S", "-c", BOOT)
+"""The arguments that turn a bare Python into a helper, once it is sent `helper_source`."""
+
+Reply = tuple[dict[str, Any], bytes]
+
+
+def helper_source(scratch: str) -> bytes:
+    """The first thing to send: the helper's source, after its length in eight hex digits.
+
+    Args:
+        scratch: A directory in the sandbox, outside the workspace, for long outputs.
+    """
+    source = files("proctor.sandbox_backends").joinpath("helper.py").read_bytes()
+    source += f"\nserve({scratch!r})\n".encode()
+    return b"%08x" % len(source) + source
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and the frames of its reply."""
+
+    id: int
+    frames: MemoryObjectReceiveStream[Reply]
+
+    async def next(self) -> Reply:
+        """The next frame; the last one holds ``ok``.
+
+        Raises:
+            SandboxLostError: The sandbox is gone.
+            SubmissionError: A snapshot would be too large.
+            OSError | ValueError: What the helper met, as the builtin that says so.
+        """
+        try:
+            meta, data = await self.frames.receive()
+        except anyio.EndOfStream:
+            raise SandboxLostError("the sandbox is gone") from None
+        if "error" in meta:
+            raise _as_exception(meta)
+        return meta, data
+
+    async def all(self) -> Reply:
+        """The whole reply: what its last frame says, and the data of all."""
+        parts: list[bytes] = []
+        while True:
+            meta, data = await self.next()
+            parts.append(data)
+            if "ok" in meta:
+                return meta["ok"], b"".join(parts)
+
+
+class Channel:
+    """Requests to a helper, and the replies to them."""
+
+    def __init__(self, send: ByteSendStream, receive: ByteReceiveStream) -> None:
+        self._send = send
+        self._receive = BufferedByteReceiveStream(receive)
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, MemoryObjectSendStream[Reply]] = {}
+        self._lost = False
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """Receive replies for as long as the context lasts."""
+        async with alongside(self._read_replies):
+            yield
+
+    async def send(self, data: bytes) -> None:
+        """Send raw bytes: a frame, or before any frame the helper itself.
+
+        Raises:
+            SandboxLostError: The stream is gone.
+        """
+        try:
+            await self._send.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
+            raise SandboxLostError("the sandbox is gone") from error
+
+    async def _read_replies(self) -> None:
+        """Hand every frame to whoever asked for it, until the stream ends or makes no sense."""
+        try:
+            with suppress(anyio.EndOfStream, anyio.IncompleteRead, anyio.ClosedResourceError,
+                          OSError, ValueError):
+                while True:
+                    await self._deliver(*await self._read_frame())
+        finally:
+            self._lost = True
+            for waiting in self._waiting.values():
+                waiting.close()
+
+    async def _read_frame(self) -> Reply:
+        sizes = HEADER.unpack(await self._receive.receive_exactly(HEADER.size))
+        if sum(sizes) > REPLY_LIMIT:
+            raise ValueError("a frame that no helper sends")
+        meta: dict[str, Any] = json.loads(await self._receive.receive_exactly(sizes[0]))
+        return meta, await self._receive.receive_exactly(sizes[1]) if sizes[1] else b""
+
+    async def _deliver(self, meta: dict[str, Any], data: bytes) -> None:
+        waiting = self._waiting.get(meta.get("id", 0))
+        if waiting is not None:
+            with suppress(anyio.BrokenResourceError):  # whoever asked has left
+                await waiting.send((meta, data))
+
+    async def post(self, fields: Mapping[str, Any], data: bytes = b"") -> None:
+        """Send one frame.
+
+        Raises:
+            SandboxLostError: The sandbox is gone.
+        """
+        meta = json.dumps(fields).encode()
+        await self.send(HEADER.pack(len(meta), len(data)) + meta + data)
+
+    @asynccontextmanager
+    async def ask(
+        self, op: str, upload: BinaryIO | None = None, **fields: Any
+    ) -> AsyncIterator[Exchange]:
+        """Send a request; its reply can be read as long as the context lasts."""
+        with self._expect() as exchange:
+            await self._send_request({"id": exchange.id, "op": op, **fields}, upload)
+            yield exchange
+
+    async def call(self, op: str, upload: BinaryIO | None = None, **fields: Any) -> Reply:
+        """Send a request and gather its whole reply."""
+        async with self.ask(op, upload, **fields) as exchange:
+            return await exchange.all()
+
+    @contextmanager
+    def _expect(self) -> Iterator[Exchange]:
+        if self._lost:
+            raise SandboxLostError("the sandbox is gone")
+        number = next(self._ids)
+        sender, receiver = anyio.create_memory_object_stream[Reply](16)
+        self._waiting[number] = sender
+        try:
+            with sender, receiver:
+                yield Exchange(number, receiver)
+        finally:
+            del self._waiting[number]
+
+    async def _send_request(self, request: dict[str, Any], upload: BinaryIO | None) -> None:
+        chunk = upload.read(CHUNK) if upload else b""
+        while upload and (following := upload.read(CHUNK)):
+            await self.post({**request, "more": True}, chunk)
+            chunk = following
+        await self.post(request, chunk)
+
+
+def _as_exception(meta: Mapping[str, Any]) -> Exception:
+    kind, message = str(meta["error"]), str(meta.get("message", ""))
+    if kind == "SnapshotTooLarge":
+        return SubmissionError(f"the workspace is too large to be handed in: {message}")
+    if kind == "ValueError":
+        return ValueError(message)
+    builtin = getattr(builtins, kind, None)
+    if isinstance(builtin, type) and issubclass(builtin, OSError):
+        return builtin(meta.get("errno"), message)
+    return SandboxError(f"the sandbox failed: {kind}: {message}")
+
+
+class ChannelSandbox(Sandbox):
+    """The sandbox at the other end of a channel."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        info: SandboxInfo,
+        *,
+        env: Mapping[str, str],
+        rlimits: Mapping[str, int],
+    ) -> None:
+        """Wrap a channel whose helper has been started.
+
+        Args:
+            channel: It must be read from for as long as the sandbox is used.
+            info: What the backend made.
+            env: The whole environment of every command.
+            rlimits: Limits of every command's processes, by their name in `resource`.
+        """
+        self._channel = channel
+        self._info = info
+        self._env = dict(env)
+        self._rlimits = dict(rlimits)
+
+    @property
+    @override
+    def info(self) -> SandboxInfo:
+        return self._info
+
+    @override
+    async def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> ExecResult:
+        request = {
+            "argv": list(argv),
+            "cwd": cwd or self._info.workdir,
+            "env": {**self._env, **(env or {})},
+            "rlimits": self._rlimits,
+            "timeout": timeout_s,
+            "limit": OUTPUT_LIMIT,
+        }
+        async with self._channel.ask("exec", **request) as exchange:
+            try:
+                about, data = await exchange.all()
+            except anyio.get_cancelled_exc_class():
+                await self._kill(exchange)
+                raise
+        return _exec_result(about, data)
+
+    async def _kill(self, exchange: Exchange) -> None:
+        with anyio.move_on_after(GIVE_UP_S, shield=True), suppress(SandboxError):
+            await self._channel.post({"id": 0, "op": "cancel", "target": exchange.id})
+            await exchange.all()
+
+    @override
+    async def read(
+        self, path: str, *, offset: int = 1, limit: int | None = None, max_bytes: int
+    ) -> FileSlice:
+        about, data = await self._channel.call(
+            "read",
+            root=self._info.workdir,
+            path=path,
+            offset=offset,
+            limit=limit,
+            max_bytes=max_bytes,
+        )
+        return FileSlice(data=data, **about)
+
+    @override
+    async def fetch(self, path: str, *, max_bytes: int, root: str | None = None) -> bytes:
+        root = root or self._info.workdir
+        _, data = await self._channel.call("fetch", root=root, path=path, max_bytes=max_bytes)
+        return data
+
+    @override
+    async def write(
+        self, path: str, source: BinaryIO, *, root: str | None = None, mode: int | None = None
+    ) -> None:
+        root = root or self._info.workdir
+        await self._channel.call("write", source, root=root, path=path, mode=mode)
+
+    @override
+    async def list(
+        self, path: str, *, root: str | None = None, max_entries: int = 10_000
+    ) -> tuple[tuple[FileEntry, ...], int]:
+        root = root or self._info.workdir
+        _, data = await self._channel.call("list", root=root, path=path, max_entries=max_entries)
+        listing = json.loads(data)
+        entries = (FileEntry(name=n, kind=k, size=s) for n, k, s in listing["entries"])
+        return tuple(entries), int(listing["total"])
+
+    @override
+    async def snapshot(
+        self, target: BinaryIO, *, max_bytes: int, max_files: int = 20_000
+    ) -> SnapshotInfo:
+        limits = {"max_bytes": max_bytes, "max_files": max_files, "exclude": NOT_KEPT}
+        async with self._channel.ask("snapshot", root=self._info.workdir, **limits) as exchange:
+            while True:
+                meta, data = await exchange.next()
+                if "ok" in meta:
+                    return SnapshotInfo(**meta["ok"])
+                await run_sync(target.write, data)
+
+    @override
+    async def restore(self, archive: BinaryIO, *, root: str | None = None) -> None:
+        await self._channel.call("restore", archive, root=root or self._info.workdir)
+
+    @override
+    async def kill_all(self) -> None:
+        about, _ = await self._channel.call("kill_all")
+        if about["survivors"]:
+            raise SandboxError(f"{about['survivors']} processes could not be killed")
+
+
+def _exec_result(about: Mapping[str, Any], data: bytes) -> ExecResult:
+    streams: list[Captured] = []
+    for stream in (about["stdout"], about["stderr"]):
+        head, tail = stream["head"], stream["tail"]
+        streams.append(
+            Captured(
+                head=data[:head],
+                tail=data[head : head + tail],
+                total=stream["total"],
+                spool=stream["spool"],
+            )
+        )
+        data = data[head + tail :]
+    return ExecResult(
+        exit_code=about["exit_code"],
+        stdout=streams[0],
+        stderr=streams[1],
+        timed_out=about["timed_out"],
+        duration_s=about["duration"],
+    )

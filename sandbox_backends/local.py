@@ -1,0 +1,203 @@
+"""Sandboxes on this machine: bubblewrap where it works, plain processes where it does not.
+
+With bubblewrap: namespaces of its own (user, PID, network, IPC, UTS, mount), the helper as PID 1,
+no capability, the system read-only, workspace and /tmp in memory, removed by the kernel with the
+last process. Without: the same helper as an ordinary process in a temporary directory, which
+keeps nothing from anybody; every result says ``isolation: none``.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import anyio
+from anyio.abc import ByteReceiveStream, Process
+
+from proctor.sandbox_backends.base import Backend, Sandbox
+from proctor.sandbox_backends.bubblewrap import Launch
+from proctor.sandbox_backends.cgroup import control_group
+from proctor.sandbox_backends.channel import BOOT_ARGS, Channel, ChannelSandbox, helper_source
+from proctor.sandbox_backends.concurrency import alongside
+from proctor.schemas.errors import SandboxError, SandboxStartError
+from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
+
+START_WITHIN_S = 30.0
+STOP_WITHIN_S = 10.0
+SCRATCH = "/tmp/output"  # noqa: S108 - in the sandbox, whose /tmp is its own
+NO_CORE_FILES = {"RLIMIT_CORE": 0}
+
+
+@cache
+def bubblewrap_problem() -> str | None:
+    """Why bubblewrap sandboxes cannot be opened here, found out by opening one; None if they can."""
+    if sys.platform != "linux":
+        return "bubblewrap needs Linux"
+    for program in Launch.programs():
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    launch = Launch(SandboxSpec())
+    try:
+        trial = subprocess.run(  # noqa: S603 - our own command line
+            launch.command([launch.python, "-I", "-S", "-c", "pass"]),
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=START_WITHIN_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not start: {error}"
+    said = trial.stderr.decode("utf-8", "replace").strip().splitlines()
+    return (said or ["bubblewrap fails without a word"])[-1] if trial.returncode else None
+
+
+def local_backend() -> Backend:
+    """The best backend that this machine offers without a container engine."""
+    return open_plain if bubblewrap_problem() else open_bubblewrap
+
+
+@asynccontextmanager
+async def open_bubblewrap(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
+    """Open a sandbox of namespaces."""
+    with control_group(spec) as join:
+        launch = Launch(spec, join)
+        info = SandboxInfo(
+            backend="local",
+            isolation="namespaces",
+            limits="full" if join else "partial",
+            workdir=spec.workdir,
+            scratch="/tmp",  # noqa: S108 - the sandbox's own
+            python=launch.python,
+            script_cwd=spec.script_cwd,
+        )
+        limits = NO_CORE_FILES if join else {**NO_CORE_FILES, **_limits_per_process(spec)}
+        env = _environment(launch.python, home=info.scratch)
+        async with _helper(launch.command([launch.python, *BOOT_ARGS]), SCRATCH) as channel:
+            yield ChannelSandbox(channel, info, env=env, rlimits=limits)
+
+
+@asynccontextmanager
+async def open_plain(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
+    """Open a "sandbox" of ordinary processes, for machines that offer nothing better."""
+    if spec.isolation_required:
+        raise SandboxStartError(
+            "this task refuses a sandbox without isolation, and bubblewrap cannot be used here: "
+            f"{bubblewrap_problem()}"
+        )
+    with tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True) as place:
+        root = Path(place).resolve()
+        for name in ("workspace", "home"):
+            (root / name).mkdir()
+        info = SandboxInfo(
+            backend="local",
+            isolation="none",
+            limits="partial",
+            workdir=str(root / "workspace"),
+            scratch=str(root / "home"),
+            python=sys.executable,
+            script_cwd=spec.script_cwd,
+        )
+        limits = {**NO_CORE_FILES, **_limits_per_process(spec)}
+        env = _environment(sys.executable, home=info.scratch)
+        async with _helper([sys.executable, *BOOT_ARGS], str(root / "output")) as channel:
+            yield ChannelSandbox(channel, info, env=env, rlimits=limits)
+
+
+def _limits_per_process(spec: SandboxSpec) -> Mapping[str, int]:
+    """What can be had where no control group limits the processes together.
+
+    Their number is not limited: outside a user namespace, that would count everything else that
+    this user runs.
+    """
+    return {"RLIMIT_DATA": spec.memory_bytes, "RLIMIT_FSIZE": spec.workspace_bytes}
+
+
+def _environment(python: str, *, home: str) -> dict[str, str]:
+    """All that a command sees: nothing of the server's own environment, so no key and no token."""
+    threads = str(os.cpu_count() or 1)
+    path = [str(Path(python).parent), "/usr/local/bin", "/usr/bin", "/bin"]
+    return {
+        "PATH": ":".join(dict.fromkeys(path)),
+        "HOME": home,
+        "TMPDIR": home,
+        "USER": "agent",
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        "PYTHONUNBUFFERED": "1",
+        "MPLBACKEND": "Agg",
+        "OMP_NUM_THREADS": threads,
+        "LOKY_MAX_CPU_COUNT": threads,
+    }
+
+
+@asynccontextmanager
+async def _helper(command: Sequence[str], scratch: str) -> AsyncIterator[Channel]:
+    """Start a helper, and end it with everything that it runs."""
+    try:
+        process = await anyio.open_process(
+            command,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SandboxStartError(f"cannot start a sandbox: {error}") from error
+    assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018 - all are pipes
+    try:
+        channel = Channel(process.stdin, process.stdout)
+        complaints = _Complaints()
+        async with channel.reading(), complaints.read_from(process.stderr):
+            await _greet(channel, scratch, complaints)
+            yield channel
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _stop(process)
+
+
+class _Complaints:
+    """The last of what a helper wrote to stderr: why it did not come up."""
+
+    def __init__(self) -> None:
+        self._last = b""
+
+    @asynccontextmanager
+    async def read_from(self, stream: ByteReceiveStream) -> AsyncIterator[None]:
+        async def read() -> None:
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                async for data in stream:
+                    self._last = (self._last + data)[-2000:]
+
+        async with alongside(read):
+            yield
+
+    def __str__(self) -> str:
+        return self._last.decode("utf-8", "replace").strip() or "it said nothing"
+
+
+async def _greet(channel: Channel, scratch: str, complaints: _Complaints) -> None:
+    try:
+        with anyio.fail_after(START_WITHIN_S):
+            await channel.send(helper_source(scratch))
+            await channel.call("hello")
+    except TimeoutError as error:
+        raise SandboxStartError(f"the sandbox was not up in {START_WITHIN_S:g} s") from error
+    except SandboxError as error:
+        raise SandboxStartError(f"the sandbox did not come up: {complaints}") from error
+
+
+async def _stop(process: Process) -> None:
+    """Close the helper's stdin, at which it kills everything and ends; kill it if it does not."""
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    with anyio.move_on_after(STOP_WITHIN_S):
+        with suppress(OSError, anyio.BrokenResourceError):
+            await process.stdin.aclose()
+        await process.wait()
+    if process.returncode is None:
+        process.kill()
+    await process.aclose()

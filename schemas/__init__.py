@@ -1,0 +1,1 @@
+"""The words that every part shares: frozen values and every error. No I/O."""

@@ -1,0 +1,46 @@
+"""Every error of Proctor, by who can do something about it.
+
+    ProctorError
+    ├── TaskError            the task's author: its definition is wrong
+    ├── SubmissionError      the agent: its hand-in cannot be graded (shown to it verbatim)
+    ├── SandboxError         the operator: the machine failed, not the command run in it
+    │   ├── SandboxStartError    never came up; nothing is left behind, another may start
+    │   └── SandboxLostError     was up and is gone
+    ├── SessionError         the client: unknown, expired, already submitted, over budget
+    └── GradingError         the operator: the instrument failed, so there is no score
+
+What a command does in a sandbox is data (`ExecResult`), never an error. Builtins are raised where
+they are exact: `FileNotFoundError`, `PermissionError`, `IsADirectoryError`, `ValueError`.
+"""
+
+
+class ProctorError(Exception):
+    """Base of every error that Proctor raises on purpose."""
+
+
+class TaskError(ProctorError):
+    """A task's definition is wrong; the message names file, key and remedy."""
+
+
+class SubmissionError(ProctorError):
+    """What the agent handed in cannot be graded; the agent is shown the message verbatim."""
+
+
+class SandboxError(ProctorError):
+    """The machine failed, not the command that ran in it."""
+
+
+class SandboxStartError(SandboxError):
+    """The sandbox never came up; nothing of it is left behind, and another may start."""
+
+
+class SandboxLostError(SandboxError):
+    """The sandbox was up and is gone; what it held and had not been snapshotted is lost."""
+
+
+class SessionError(ProctorError):
+    """The client asked for what its session does not allow: unknown, ended, over budget."""
+
+
+class GradingError(ProctorError):
+    """The instrument failed, so there is no score: the criterion is ungraded, never zero."""

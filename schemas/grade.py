@@ -1,0 +1,61 @@
+"""A grade: one score per criterion with its evidence, and the points they come to."""
+
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+
+from proctor.schemas.base import Value
+from proctor.schemas.rubric import Points
+
+ScoreState: TypeAlias = Literal["scored", "ungraded", "invalid"]
+"""``scored``: measured. ``ungraded``: the instrument is missing or failed, which says nothing of
+the work. ``invalid``: the hand-in cannot be graded, which counts as no credit."""
+
+
+class Score(Value):
+    """What one grader found."""
+
+    state: ScoreState
+    credit: float = Field(default=0.0, ge=0.0, le=1.0)
+    """The share of the criterion's points that was earned; 0 unless scored."""
+    evidence: str
+    """What was measured and against which bound, or why nothing was."""
+
+
+class CriterionResult(Value):
+    """A criterion with its score, as reported."""
+
+    id: str
+    name: str
+    criterion: str
+    """The criterion's text."""
+    points: Points
+    earned: Points
+    passed: bool | None
+    """Whether the credit is full; None where it is ungraded."""
+    reasoning: str
+    """The score's evidence, under AfterQuery's name."""
+    state: ScoreState
+    credit: float
+
+
+class Grade(Value):
+    """The verdict on a submission."""
+
+    score: Points
+    """Points earned among the criteria that were graded, penalties included."""
+    total_possible: Points
+    """The sum of all positive points."""
+    points_graded: Points
+    """The sum of the positive points that were graded: what `percentage` is a share of."""
+    percentage: float | None
+    """100 * score / points_graded, not below 0; None where nothing was graded."""
+    results: tuple[CriterionResult, ...]
+    task_digest: str
+    snapshot_sha256: str | None
+    grader_version: str
+
+    @property
+    def ungraded(self) -> tuple[str, ...]:
+        """The ids of the criteria that nothing could measure."""
+        return tuple(result.id for result in self.results if result.state == "ungraded")

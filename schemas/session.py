@@ -1,0 +1,74 @@
+"""A session: one attempt at one task, opened and closed by the server."""
+
+from typing import Literal, TypeAlias
+
+from pydantic import AwareDatetime, Field
+
+from proctor.schemas.base import Value
+from proctor.schemas.grade import Grade
+from proctor.schemas.sandbox import SandboxInfo
+
+SessionState: TypeAlias = Literal[
+    "open", "submitting", "submitted", "graded", "abandoned", "failed"
+]
+"""``failed``: the machine or the instrument failed, so that there is no grade."""
+
+Ending: TypeAlias = Literal["submit", "deadline", "abandoned", "failed"]
+
+Reveal: TypeAlias = Literal["none", "score", "full"]
+"""What the agent is told of its grade."""
+
+LABEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+
+
+class SessionRequest(Value):
+    """What an owner sends to open a session."""
+
+    task_id: str
+    label: str | None = Field(default=None, pattern=LABEL_PATTERN, max_length=200)
+    """Where the record is kept, relative to the server's records; the session's id by default."""
+
+
+class SessionTicket(Value):
+    """What an owner gets back: everything a client needs to sit the exam."""
+
+    session_id: str
+    token: str
+    url: str
+    """The MCP endpoint; takes the token as bearer."""
+    url_with_token: str
+    """The same for clients that cannot send headers."""
+
+
+class Submission(Value):
+    """What the agent handed in."""
+
+    answer: str
+    ended_by: Ending
+    at: AwareDatetime
+    snapshot_sha256: str | None
+    """Of the uncompressed archive; None where the workspace could not be kept."""
+    snapshot_bytes: int = 0
+    files: int = 0
+    problem: str | None = None
+    """Why the hand-in cannot be graded, where it cannot."""
+
+
+class SessionRecord(Value):
+    """Everything the owner may know of a session."""
+
+    session_id: str
+    task_id: str
+    task_digest: str
+    label: str
+    directory: str
+    """Where the record lies on the server."""
+    state: SessionState
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    tool_calls: int = 0
+    sandbox: SandboxInfo | None = None
+    submission: Submission | None = None
+    grade: Grade | None = None
+    error: str | None = None
+    """Why there is no grade, where there is none."""

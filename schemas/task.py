@@ -1,0 +1,92 @@
+"""A task: what the agent is told and given, and what its work is held against."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+
+from proctor.schemas.base import Value
+from proctor.schemas.rubric import Message, Rubric
+from proctor.schemas.sandbox import SandboxSpec
+
+TaskKind: TypeAlias = Literal["error_analysis", "technique", "competition"]
+
+FileTree: TypeAlias = Mapping[str, bytes]
+"""Files by relative POSIX path."""
+
+TASK_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+
+
+class Limits(Value):
+    """How much of each resource one session may use."""
+
+    time_s: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
+    """Wall-clock seconds from the session's start to its submission."""
+    tool_calls: int = Field(default=500, gt=0)
+    turns: int = Field(default=50, gt=0)
+    """Model turns; a limit that the agent's client keeps (AfterQuery's ``max_turns``)."""
+
+
+class Solution(Value):
+    """Work to be handed in: the reference solution, or a decoy."""
+
+    files: FileTree = {}
+    """What is laid over the workspace."""
+    delete: tuple[str, ...] = ()
+    """Files of the workspace that go."""
+    answer: str = ""
+
+
+class Decoy(Value):
+    """A plausible wrong solution, and the criteria in which it must fail."""
+
+    name: str
+    description: str
+    solution: Solution
+    fails: tuple[str, ...] = Field(min_length=1)
+
+
+class Task(Value):
+    """One problem. Immutable; the part below `rubric` never reaches an agent."""
+
+    id: str = Field(pattern=TASK_ID_PATTERN)
+    title: str
+    kind: TaskKind = "error_analysis"
+    description: str = ""
+    """One line for a catalog: the story, never the answer."""
+    prompt: tuple[Message, ...]
+    workspace: FileTree = {}
+    sandbox: SandboxSpec = SandboxSpec()
+    limits: Limits = Limits()
+
+    rubric: Rubric
+    grading: FileTree = {}
+    """Hidden files that graders use: probes, drivers, labels."""
+    solution: Solution | None = None
+    decoys: tuple[Decoy, ...] = ()
+
+    @property
+    def instructions(self) -> str:
+        """The prompt as one text."""
+        return "\n".join(part.content for part in self.prompt if part.type == "text")
+
+    def digest(self) -> str:
+        """The SHA-256 of everything that decides a session's course or its grade.
+
+        Titles, solutions and decoys are not part of it: they change nothing for an agent.
+        """
+        seal = hashlib.sha256()
+        for part in (
+            self.id,
+            *(f"{part.type}\0{part.content}" for part in self.prompt),
+            self.sandbox.model_dump_json(),
+            self.limits.model_dump_json(),
+            self.rubric.model_dump_json(),
+        ):
+            seal.update(len(part).to_bytes(8, "big") + part.encode())
+        for tree in (self.workspace, self.grading):
+            for path in sorted(tree):
+                seal.update(path.encode() + b"\0" + hashlib.sha256(tree[path]).digest())
+            seal.update(b"\1")
+        return seal.hexdigest()

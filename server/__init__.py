@@ -1,0 +1,1 @@
+"""Sessions, and the MCP and HTTP faces through which clients reach them."""

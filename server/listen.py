@@ -1,0 +1,59 @@
+"""An ASGI application on a socket."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+from typing_extensions import override
+
+from proctor.sandbox_backends.concurrency import task_group
+
+CLOSE_WITHIN_S = 3
+"""How long open streams may hold up the end; older MCP clients keep one open for good."""
+
+
+class _Quiet(uvicorn.Server):
+    """A uvicorn that leaves signals to whoever runs it."""
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        OSError: The address is taken or is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` for as long as the context lasts; closes `listener` at its end."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=CLOSE_WITHIN_S,
+        ws="none",
+    )  # fmt: skip
+    server = _Quiet(config)
+    async with task_group() as tasks:
+        tasks.start_soon(server.serve, [listener])
+        try:
+            while not server.started:
+                await anyio.sleep(0.01)
+            yield
+        finally:
+            server.should_exit = True

@@ -1,0 +1,261 @@
+"""The MCP face: tools, resources and a prompt, over any transport.
+
+Above it: the transports. Below it: seats and tools, which know nothing of MCP. This file decides
+who a request comes from, records every call before it is answered, and turns errors into what the
+model reads.
+"""
+
+import functools
+import inspect
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import Context, Image, MCPServer
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
+from mcp_types import ToolAnnotations
+
+from proctor import __version__
+from proctor.sandbox_backends.base import Sandbox
+from proctor.sandbox_backends.concurrency import alongside
+from proctor.schemas.errors import ProctorError, TaskError
+from proctor.schemas.task import Task
+from proctor.server.seat import Seat
+from proctor.server.sessions import Session
+from proctor.server.tools import TOOLS, Tool
+from proctor.server.tools.texts import briefing
+
+PROGRESS_EVERY_S = 10.0
+RECORDED_CHARS = 20_000
+"""How much of each argument and result a transcript keeps."""
+INSTRUCTIONS = (
+    "Proctor is an exam in machine-learning engineering. Start a task with start_task (list_tasks "
+    "names them) unless one is open already; status shows its instructions. Work in the workspace "
+    "with the file and shell tools, then call submit once, with your final answer."
+)
+
+FOR_FREE_SEATS = frozenset(tool.run.__name__ for tool in TOOLS if tool.for_free_seats)
+
+AnyContext = Context[Any, Any]
+Request = ServerRequestContext[Any, Any]
+FindSeat = Callable[[Request], Seat]
+"""From a request to the seat of whoever sent it."""
+
+_seat: ContextVar[Seat] = ContextVar("seat")
+"""The seat of the request that is being answered."""
+
+
+def build_server(find_seat: FindSeat) -> MCPServer[Any]:
+    """Make the MCP server.
+
+    Args:
+        find_seat: Must refuse, by raising, a request from nobody known.
+    """
+    server: MCPServer[Any] = MCPServer(
+        "proctor",
+        title="Proctor",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        middleware=[_seated(find_seat), _hide_tools],
+        log_level="WARNING",
+        subscriptions=False,
+    )
+    for tool in TOOLS:
+        server.add_tool(
+            _exposed(tool),
+            title=tool.title,
+            annotations=ToolAnnotations(
+                title=tool.title,
+                read_only_hint=tool.read_only,
+                destructive_hint=tool.destructive,
+                idempotent_hint=tool.idempotent,
+                open_world_hint=False,
+            ),
+            structured_output=False,
+        )
+    _add_resources(server)
+    _add_prompt(server)
+    return server
+
+
+def _seated(find_seat: FindSeat) -> Callable[[Request, CallNext], Awaitable[HandlerResult]]:
+    """Middleware that finds the seat of each request before anything else looks at it."""
+
+    async def middleware(request: Request, call_next: CallNext) -> HandlerResult:
+        token = _seat.set(find_seat(request))
+        try:
+            return await call_next(request)
+        finally:
+            _seat.reset(token)
+
+    return middleware
+
+
+async def _hide_tools(request: Request, call_next: CallNext) -> HandlerResult:
+    """Middleware that shows a bound client only the tools that it can use."""
+    result = await call_next(request)
+    if request.method == "tools/list" and isinstance(result, dict) and _seat.get().bound:
+        shown = [tool for tool in result["tools"] if tool["name"] not in FOR_FREE_SEATS]
+        return {**result, "tools": shown}
+    return result
+
+
+def _exposed(tool: Tool) -> Callable[..., Awaitable[Any]]:
+    """A tool as MCPServer registers it: its first parameter comes from the request."""
+    signature = inspect.signature(tool.run)
+    first, *rest = signature.parameters.values()
+    on_sandbox = first.annotation is Sandbox
+
+    @functools.wraps(tool.run)
+    async def run(ctx: AnyContext, **arguments: Any) -> Any:  # noqa: ANN401 - the tool's own
+        seat = _seat.get()
+        given = {name: value for name, value in arguments.items() if name in signature.parameters}
+        if not on_sandbox:
+            return await _told(tool.run(seat, **given))
+        return await _on_sandbox(tool, seat, ctx, given)
+
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=AnyContext)
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest]
+    run.__signature__ = signature.replace(parameters=[*parameters, context])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in (*parameters, context)} | {
+        "return": signature.return_annotation
+    }
+    return run
+
+
+async def _on_sandbox(tool: Tool, seat: Seat, ctx: AnyContext, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    name = tool.run.__name__
+    try:
+        session = seat.session
+    except ProctorError as error:
+        raise ToolError(str(error)) from error
+    number = session.tool_calls
+    async with _recorded(session, name, given, number) as outcome, _progress(ctx, name):
+        outcome.value = await _told(_work(tool, seat, given))
+    return outcome.value
+
+
+async def _work(tool: Tool, seat: Seat, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    async with seat.working() as sandbox:
+        return await tool.run(sandbox, **given)
+
+
+async def _told(work: Awaitable[Any]) -> Any:  # noqa: ANN401
+    """Await `work`; what the model can do something about becomes a `ToolError`."""
+    try:
+        return await work
+    except OSError as error:
+        path = f": {error.filename}" if error.filename else ""
+        raise ToolError(f"{error.strerror or error}{path}") from error
+    except (ProctorError, ValueError) as error:
+        raise ToolError(str(error)) from error
+
+
+class _Outcome:
+    value: Any = None
+
+
+@asynccontextmanager
+async def _recorded(
+    session: Session, name: str, given: Mapping[str, Any], number: int
+) -> AsyncIterator[_Outcome]:
+    """Put a call on disk before it runs, and its result before it is answered."""
+    shown = {key: _cut(value) for key, value in given.items()}
+    await session.record.append("tool_call", {"call": number, "tool": name, "arguments": shown})
+    outcome, started, error = _Outcome(), time.monotonic(), "the call was cancelled"
+    try:
+        yield outcome
+        error = ""
+    except ToolError as failure:
+        error = str(failure)
+        raise
+    finally:
+        result = {
+            "call": number,
+            "tool": name,
+            "is_error": bool(error),
+            "text": _cut(error or outcome.value),
+            "duration_s": round(time.monotonic() - started, 4),
+        }
+        await session.record.append("tool_result", result)
+
+
+def _cut(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, Image):
+        return f"an image of {len(value.data or b'')} bytes"
+    if isinstance(value, str) and len(value) > RECORDED_CHARS:
+        return f"{value[:RECORDED_CHARS]}[... {len(value) - RECORDED_CHARS} characters more ...]"
+    return value
+
+
+@asynccontextmanager
+async def _progress(ctx: AnyContext, name: str) -> AsyncIterator[None]:
+    """Report progress while a call runs: clients give up on a silent one after a minute."""
+
+    async def report() -> None:
+        started = time.monotonic()
+        while True:
+            await anyio.sleep(PROGRESS_EVERY_S)
+            elapsed = time.monotonic() - started
+            await ctx.report_progress(elapsed, message=f"{name} has been running {elapsed:.0f} s")
+
+    async with alongside(report):
+        yield
+
+
+def _add_resources(server: MCPServer[Any]) -> None:
+    @server.resource("task://catalog", title="The tasks on offer", mime_type="application/json")
+    async def catalog() -> str:
+        seat = _seat.get()
+        tasks = (seat.session.task,) if seat.bound else seat.tasks()
+        return json.dumps([_card(task) for task in tasks], indent=2)
+
+    @server.resource("task://current", title="The task that is open", mime_type="text/markdown")
+    async def current() -> str:
+        try:
+            return await briefing(_seat.get().session)
+        except ProctorError as error:
+            raise ResourceNotFoundError(str(error)) from error
+
+    @server.resource("task://{+task_id}", title="One task", mime_type="application/json")
+    async def one(task_id: str) -> str:
+        seat = _seat.get()
+        try:
+            task = seat.sessions.catalog[task_id]
+        except TaskError as error:
+            raise ResourceNotFoundError(str(error)) from error
+        if seat.bound and task.id != seat.session.task.id:
+            raise ResourceNotFoundError(f"there is no task {task_id!r} here")
+        return json.dumps({**_card(task), "instructions": task.instructions}, indent=2)
+
+
+def _card(task: Task) -> dict[str, Any]:
+    """What anybody may know of a task before it is started."""
+    return {
+        "id": task.id,
+        "title": task.title,
+        "kind": task.kind,
+        "description": task.description,
+        "time_s": task.limits.time_s,
+        "tool_calls": task.limits.tool_calls,
+    }
+
+
+def _add_prompt(server: MCPServer[Any]) -> None:
+    @server.prompt("work_on_task", title="Work on a task", description="Start a task and solve it.")
+    async def work_on_task(task_id: str) -> str:
+        seat = _seat.get()
+        if seat.bound:
+            task_id = seat.session.task.id
+            return f"Call status for the instructions of the task {task_id!r}, and solve it."
+        task = seat.sessions.catalog[task_id]
+        return (
+            f"Call start_task with task_id {task.id!r}. Follow the instructions that it shows: "
+            "read the code, run it, measure, mend what is wrong, and check that it worked. "
+            "Then call submit with your final answer."
+        )

@@ -1,0 +1,419 @@
+"""Sessions: attempts at tasks, each with its sandbox, its budget and its end.
+
+Above it: seats and tools, which use a session's sandbox, and the HTTP face, which opens and shows
+sessions. Below it: backends, the evaluator and the record. A session lives in a task of its own,
+which holds the sandbox's context; clients come and go without touching it.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+
+from proctor.evaluator.grade import grade, invalid_grade
+from proctor.evaluator.work import Work
+from proctor.sandbox_backends.archive import pack
+from proctor.sandbox_backends.base import Backend, Sandbox
+from proctor.sandbox_backends.concurrency import task_group
+from proctor.schemas.errors import (
+    ProctorError,
+    SandboxError,
+    SandboxLostError,
+    SandboxStartError,
+    SessionError,
+    SubmissionError,
+)
+from proctor.schemas.grade import Grade
+from proctor.schemas.session import Ending, SessionRecord, SessionState, Submission
+from proctor.schemas.task import Task
+from proctor.server.record import Record
+from proctor.tasks.catalog import Catalog
+
+logger = logging.getLogger(__name__)
+
+IN_FLIGHT_GRACE_S = 10.0
+"""How long calls that were running at submission may still take."""
+ABANDON_WITHIN_S = 30.0
+GRADES_WITHIN_S = 60.0
+"""How long a closing server waits for gradings that are under way."""
+GRADINGS_AT_ONCE = 2
+
+
+class Session:
+    """One attempt at one task, as the server keeps it."""
+
+    def __init__(self, session_id: str, label: str, task: Task, record: Record) -> None:
+        self.id = session_id
+        self.label = label
+        self.token = secrets.token_urlsafe(32)
+        self.task = task
+        self.record = record
+        self.state: SessionState = "open"
+        self.started_at = datetime.now(UTC)
+        self.ended_at: datetime | None = None
+        self.deadline = time.monotonic() + task.limits.time_s
+        self.tool_calls = 0
+        self.sandbox: Sandbox | None = None
+        self.submission: Submission | None = None
+        self.grade: Grade | None = None
+        self.error: str | None = None
+        self.settled = anyio.Event()
+        """Set once nothing more will happen: graded, abandoned or failed."""
+        self._calls: set[anyio.CancelScope] = set()
+        self._wanted, self._ready, self._released = anyio.Event(), anyio.Event(), anyio.Event()
+
+    @property
+    def time_left_s(self) -> float:
+        """Seconds until the session ends by itself."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def calls_left(self) -> int:
+        """Tool calls that the budget still allows."""
+        return max(0, self.task.limits.tool_calls - self.tool_calls)
+
+    def snapshot(self) -> SessionRecord:
+        """The session as its owner may see it."""
+        return SessionRecord(
+            session_id=self.id,
+            task_id=self.task.id,
+            task_digest=self.task.digest(),
+            label=self.label,
+            directory=str(self.record.directory),
+            state=self.state,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            tool_calls=self.tool_calls,
+            sandbox=self.sandbox.info if self.sandbox else None,
+            submission=self.submission,
+            grade=self.grade,
+            error=self.error,
+        )
+
+    async def save(self) -> None:
+        """Put the session as it stands on disk."""
+        await self.record.save(self.snapshot())
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Count a tool call, and let the session's end cancel it.
+
+        Raises:
+            SessionError: The session has ended, or its budget is spent.
+        """
+        self._refuse_if_ended()
+        if not self.calls_left:
+            raise SessionError(
+                f"the budget of {self.task.limits.tool_calls} tool calls is spent; "
+                "call submit with your final answer"
+            )
+        self.tool_calls += 1
+        with anyio.CancelScope() as scope:
+            self._calls.add(scope)
+            try:
+                yield
+            finally:
+                self._calls.discard(scope)
+        if scope.cancelled_caught:
+            raise SessionError(f"the session ended ({self.state}) while this call was running")
+
+    async def open_sandbox(self) -> Sandbox:
+        """The session's sandbox, started when it is first wanted.
+
+        Raises:
+            SandboxError: There is none, and never will be.
+        """
+        self._wanted.set()
+        await self._ready.wait()
+        if self.sandbox is None or self.error is not None:
+            raise SandboxStartError(self.error or "the sandbox did not start")
+        return self.sandbox
+
+    async def keep_sandbox(self, backend: Backend) -> None:
+        """Hold the sandbox's context from when it is wanted until it is released.
+
+        Raises:
+            SandboxError: It did not come up.
+        """
+        await self._wanted.wait()
+        try:
+            async with backend(self.task.sandbox) as sandbox:
+                await sandbox.restore(pack(self.task.workspace))
+                await self.record.append("sandbox_ready", sandbox.info.model_dump())
+                self.sandbox = sandbox
+                self._ready.set()
+                await self._released.wait()
+        except SandboxError as error:
+            self.error = f"the sandbox failed: {error}"
+            raise
+        finally:
+            self._ready.set()
+
+    def release_sandbox(self) -> None:
+        """Let the sandbox go; it was not, and will not be, wanted otherwise."""
+        self._released.set()
+        self._wanted.set()
+
+    def begin_ending(self) -> None:
+        """Refuse new calls from now on.
+
+        Raises:
+            SessionError: It is ending already.
+        """
+        self._refuse_if_ended()
+        self.state = "submitting"
+
+    async def end_calls(self) -> None:
+        """Wait a while for running calls, then cancel them."""
+        with anyio.move_on_after(IN_FLIGHT_GRACE_S):
+            while self._calls:
+                await anyio.sleep(0.02)
+        for scope in self._calls:
+            scope.cancel()
+        with anyio.move_on_after(IN_FLIGHT_GRACE_S):
+            while self._calls:
+                await anyio.sleep(0.02)
+
+    async def settle(self, state: SessionState, error: str | None = None) -> None:
+        """Come to the end: nothing more will happen."""
+        self.state = state
+        self.error = error or self.error
+        self.ended_at = self.ended_at or datetime.now(UTC)
+        self.release_sandbox()
+        await self.record.append("ended", {"state": state, "error": self.error})
+        await self.save()
+        self.settled.set()
+
+    def _refuse_if_ended(self) -> None:
+        if self.state != "open":
+            raise SessionError(f"session {self.id} has ended ({self.state}); nothing can be added")
+
+
+class Sessions:
+    """All sessions of a server."""
+
+    def __init__(self, catalog: Catalog, backend: Backend, records: Path, tasks: TaskGroup) -> None:
+        self.catalog = catalog
+        self._backend = backend
+        self._records = records
+        self._tasks = tasks
+        self._by_id: dict[str, Session] = {}
+        self._by_token: dict[str, Session] = {}
+        self._gradings = anyio.CapacityLimiter(GRADINGS_AT_ONCE)
+
+    @classmethod
+    @asynccontextmanager
+    async def serving(
+        cls, catalog: Catalog, backend: Backend, records: Path
+    ) -> AsyncIterator["Sessions"]:
+        """Serve sessions; those still open at the end are snapshotted and marked abandoned.
+
+        Args:
+            catalog: The tasks on offer.
+            backend: What opens sandboxes, for agents and for grading.
+            records: The directory of all sessions' records.
+        """
+        async with task_group() as tasks:
+            sessions = cls(catalog, backend, records, tasks)
+            try:
+                yield sessions
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await sessions.close()
+                tasks.cancel_scope.cancel()
+
+    async def open(self, task_id: str, label: str | None = None) -> Session:
+        """Open a session.
+
+        Raises:
+            TaskError: There is no such task.
+            SessionError: The label is taken.
+        """
+        task = self.catalog[task_id]
+        session_id = secrets.token_hex(8)
+        label = label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
+        session = Session(session_id, label, task, Record(self._records / label))
+        opened = {"session_id": session_id, "task_id": task.id, "task_digest": task.digest()}
+        await session.record.append("session_opened", opened)
+        await session.save()
+        self._by_id[session.id] = session
+        self._by_token[session.token] = session
+        self._tasks.start_soon(self._guarded, self._live, session)
+        return session
+
+    def with_id(self, session_id: str) -> Session:
+        """The session of that id.
+
+        Raises:
+            SessionError: There is none.
+        """
+        try:
+            return self._by_id[session_id]
+        except KeyError:
+            raise SessionError(f"there is no session {session_id!r}") from None
+
+    def with_token(self, token: str) -> Session | None:
+        """The session that a token stands for, if any."""
+        return self._by_token.get(token)
+
+    def all(self) -> tuple[Session, ...]:
+        """Every session since the server started, in order."""
+        return tuple(self._by_id.values())
+
+    @asynccontextmanager
+    async def working(self, session: Session) -> AsyncIterator[Sandbox]:
+        """Use a session's sandbox for one tool call.
+
+        Raises:
+            SessionError: The session has ended, or its budget is spent.
+            SandboxError: The sandbox failed, which ends the session.
+        """
+        with session.call():
+            try:
+                yield await session.open_sandbox()
+            except SandboxLostError as error:
+                self._tasks.start_soon(self._fail, session, str(error))
+                raise
+
+    async def submit(self, session: Session, answer: str) -> None:
+        """Hand in the session's work; returns once that is on disk. Grading follows by itself.
+
+        A submission under way or done is left as it is.
+
+        Raises:
+            SubmissionError: The workspace is too large; the session stays open.
+            SandboxError: The sandbox failed, so that there is nothing to hand in.
+        """
+        if session.state == "open":
+            await self._shielded_end(session, answer, "submit")
+        while session.state == "submitting":
+            await anyio.sleep(0.02)
+        if session.state == "failed":
+            raise SandboxLostError(session.error or "the session failed")
+        if session.submission is None:
+            raise SessionError("a submission before this one did not succeed; call submit again")
+
+    async def abandon(self, session: Session) -> None:
+        """Close an open session without a grade; its workspace is kept."""
+        if session.state == "open":
+            await self._shielded_end(session, "", "abandoned")
+
+    async def close(self) -> None:
+        """Abandon what is open, and give gradings a while to end."""
+        async with task_group() as tasks:
+            for session in self.all():
+                tasks.start_soon(self.abandon, session)
+        with anyio.move_on_after(GRADES_WITHIN_S):
+            for session in self.all():
+                await session.settled.wait()
+
+    async def _guarded(
+        self, work: Callable[[Session], Awaitable[None]], session: Session
+    ) -> None:
+        """Do a session's work so that its failure ends this session and no other."""
+        try:
+            await work(session)
+        except Exception as error:
+            logger.exception("session %s failed", session.id)
+            await session.settle("failed", f"the server failed: {type(error).__name__}")
+
+    async def _live(self, session: Session) -> None:
+        """A session's own task: its sandbox, and its deadline."""
+        async with task_group() as tasks:
+            tasks.start_soon(self._watch_deadline, session)
+            try:
+                await session.keep_sandbox(self._backend)
+            except SandboxError as error:
+                await self._fail(session, str(error))
+            await session.settled.wait()
+            tasks.cancel_scope.cancel()
+
+    async def _watch_deadline(self, session: Session) -> None:
+        await anyio.sleep(session.time_left_s)
+        if session.state == "open":
+            with suppress(ProctorError):
+                await self._end(session, "", "deadline")
+
+    async def _fail(self, session: Session, reason: str) -> None:
+        if not session.settled.is_set() and session.submission is None:
+            await session.settle("failed", reason)
+
+    async def _shielded_end(self, session: Session, answer: str, ending: Ending) -> None:
+        """End a session, whatever becomes of the client that asked for it."""
+        with anyio.CancelScope(shield=True):
+            await self._end(session, answer, ending)
+
+    async def _end(self, session: Session, answer: str, ending: Ending) -> None:
+        session.begin_ending()
+        await session.end_calls()
+        try:
+            submission = await self._take(session, answer, ending)
+        except SubmissionError as error:
+            if ending == "submit":
+                session.state = "open"
+                raise
+            submission = Submission(
+                answer=answer, ended_by=ending, at=datetime.now(UTC),
+                snapshot_sha256=None, problem=str(error),
+            )  # fmt: skip
+        except (SandboxError, OSError) as error:
+            await self._fail(session, f"the workspace could not be kept: {error}")
+            if ending == "submit":
+                raise
+            return
+        session.ended_at = submission.at
+        session.submission = submission
+        session.state = "abandoned" if ending == "abandoned" else "submitted"
+        await session.record.append("submitted", submission.model_dump(mode="json"))
+        await session.save()
+        session.release_sandbox()
+        if ending == "abandoned":
+            await session.settle("abandoned")
+        else:
+            self._tasks.start_soon(self._guarded, self._grade, session)
+
+    async def _take(self, session: Session, answer: str, ending: Ending) -> Submission:
+        """Freeze the workspace: nothing of the agent's runs while it is read."""
+        sandbox = await session.open_sandbox()
+        within = ABANDON_WITHIN_S if ending == "abandoned" else None
+        with anyio.fail_after(within):
+            await sandbox.kill_all()
+            async with session.record.new_snapshot() as target:
+                limit = session.task.sandbox.workspace_bytes
+                about = await sandbox.snapshot(target, max_bytes=limit)
+            await session.record.unpack(answer)
+        return Submission(
+            answer=answer,
+            ended_by=ending,
+            at=datetime.now(UTC),
+            snapshot_sha256=target.hexdigest(),
+            snapshot_bytes=about.bytes,
+            files=about.files,
+        )
+
+    async def _grade(self, session: Session) -> None:
+        async with self._gradings:
+            session.grade = await self._measure(session)
+        await session.record.append("graded", session.grade.model_dump(mode="json"))
+        await session.settle("graded")
+
+    async def _measure(self, session: Session) -> Grade:
+        submission = session.submission
+        if submission is None or submission.snapshot_sha256 is None:
+            problem = submission.problem if submission else None
+            return invalid_grade(session.task, problem or "nothing was handed in")
+        return await grade(
+            Work(
+                task=session.task,
+                answer=submission.answer,
+                snapshot=session.record.snapshot,
+                snapshot_sha256=submission.snapshot_sha256,
+                backend=self._backend,
+            )
+        )

@@ -1,0 +1,53 @@
+"""What an agent is told of its session."""
+
+from proctor.schemas.grade import Grade
+from proctor.schemas.session import Reveal
+from proctor.server.sessions import Session
+
+
+async def briefing(session: Session) -> str:
+    """The instructions, where the workspace is, and what is left of the budget."""
+    sandbox = await session.open_sandbox()
+    minutes, seconds = divmod(int(session.time_left_s), 60)
+    return (
+        f"{session.task.instructions.strip()}\n\n"
+        "----\n"
+        f"Task: {session.task.id}\n"
+        f"Workspace: {sandbox.info.workdir} (paths may be relative to it)\n"
+        f"Left: {minutes} min {seconds} s, {session.calls_left} tool calls\n"
+        "When you are done, call submit with your final answer."
+    )
+
+
+def ending(session: Session, reveal: Reveal) -> str:
+    """The receipt of what was handed in and, as far as it may be told, the grade."""
+    if session.submission is None:
+        return f"The session has ended without a submission: {session.error or session.state}."
+    receipt = (session.submission.snapshot_sha256 or "none")[:16]
+    lines = [f"Handed in: {session.submission.files} files, receipt {receipt}."]
+    if session.error:
+        lines.append(f"There is no grade: {session.error}.")
+    elif reveal == "none":
+        lines.append("The work is graded out of sight.")
+    elif session.grade is None:
+        lines.append("Grading takes a while; call submit again to see the grade.")
+    else:
+        lines.extend(_grade_lines(session.grade, reveal))
+    return "\n".join(lines)
+
+
+def _grade_lines(grade: Grade, reveal: Reveal) -> list[str]:
+    left = grade.total_possible - grade.points_graded
+    percentage = "" if grade.percentage is None else f" ({grade.percentage:g}% of those)"
+    lines = [
+        f"Score: {grade.score:g} of the {grade.points_graded:g} points graded{percentage}"
+        + (f"; {left:g} more need a judge." if left else ".")
+    ]
+    if reveal == "full":
+        lines += [
+            f"- {r.name} ({r.id}): {r.earned:g}/{r.points:g}"
+            + (" ungraded" if r.state == "ungraded" else "")
+            + f". {r.reasoning}"
+            for r in grade.results
+        ]
+    return lines

@@ -1,0 +1,1 @@
+"""The catalog: bundled tasks and the formats in which tasks are written."""

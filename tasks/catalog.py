@@ -1,0 +1,104 @@
+"""The catalog: from a task's id to the task, over the bundled tasks and a user's own."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from proctor.evaluator.graders import check_options
+from proctor.schemas.errors import TaskError
+from proctor.schemas.task import Task
+from proctor.tasks.formats.afterquery import read_afterquery
+from proctor.tasks.formats.directory import FILE, read_directory
+
+BUNDLED = Path(__file__).parent / "error_analysis"
+
+
+class Catalog:
+    """Tasks by id, read when first asked for."""
+
+    def __init__(self, sources: Sequence[Path] = (BUNDLED,)) -> None:
+        """Make a catalog.
+
+        Args:
+            sources: Task directories, AfterQuery JSON files, and folders that hold such.
+        """
+        self._sources = tuple(sources)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all tasks that can be read, sorted."""
+        return tuple(sorted(self._read[0]))
+
+    @property
+    def problems(self) -> tuple[TaskError, ...]:
+        """Why some tasks cannot be read; they are not in the catalog."""
+        return self._read[1]
+
+    def __getitem__(self, task_id: str) -> Task:
+        """The task of that id.
+
+        Raises:
+            TaskError: There is none.
+        """
+        try:
+            return self._read[0][task_id]
+        except KeyError:
+            known = ", ".join(self.ids) or "none"
+            raise TaskError(f"there is no task {task_id!r}; the catalog has: {known}") from None
+
+    def __iter__(self) -> Iterator[Task]:
+        """Every task, by id."""
+        return (self._read[0][task_id] for task_id in self.ids)
+
+    @cached_property
+    def _read(self) -> tuple[dict[str, Task], tuple[TaskError, ...]]:
+        tasks: dict[str, Task] = {}
+        places: dict[str, Path] = {}
+        problems: list[TaskError] = []
+        for place in (place for source in self._sources for place in _places(source)):
+            try:
+                task = read_task(place)
+                if task.id in tasks:
+                    raise TaskError(
+                        f"{place}: the id {task.id!r} is taken by {places[task.id]}; "
+                        "give one of the two another id"
+                    )
+            except TaskError as error:
+                problems.append(error)
+            else:
+                tasks[task.id], places[task.id] = task, place
+        return tasks, tuple(problems)
+
+
+def read_task(place: Path) -> Task:
+    """Read one task from a directory or a JSON file, its criteria checked by their graders.
+
+    Raises:
+        TaskError: It is not a task; the message names file, key and remedy.
+    """
+    task = read_directory(place) if place.is_dir() else read_afterquery(place)
+    try:
+        check_options(task)
+    except TaskError as error:
+        raise TaskError(f"{place / FILE if place.is_dir() else place}: {error}") from error
+    return task
+
+
+def _places(source: Path) -> Iterator[Path]:
+    """Where tasks lie: `source` itself, task directories below it, JSON files directly in it."""
+    if source.is_file() or (source / FILE).exists():
+        yield source
+    elif source.is_dir():
+        yield from sorted(source.glob("*.json"))
+        yield from _directories(source)
+    else:
+        raise TaskError(f"{source}: there is no such file or directory")
+
+
+def _directories(root: Path) -> Iterator[Path]:
+    """Task directories below `root`, sorted; what lies inside a task is part of it."""
+    for below in sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink()):
+        if (below / FILE).exists():
+            yield below
+        else:
+            yield from _directories(below)

@@ -1,0 +1,107 @@
+"""A task's proof: its solution earns full marks, doing nothing fails, and so does every decoy."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from proctor.evaluator.grade import grade
+from proctor.evaluator.work import Work
+from proctor.sandbox_backends.archive import pack
+from proctor.sandbox_backends.base import Backend
+from proctor.schemas.base import Value
+from proctor.schemas.grade import CriterionResult, Grade
+from proctor.schemas.task import FileTree, Solution, Task
+
+
+class Finding(Value):
+    """One thing that was checked."""
+
+    task_id: str
+    check: str
+    ok: bool
+    detail: str
+
+
+async def check_task(task: Task, backend: Backend) -> AsyncIterator[Finding]:
+    """Check one task, finding by finding."""
+    for problem in _lint(task):
+        yield Finding(task_id=task.id, check="lint", ok=False, detail=problem)
+    if task.solution is not None:
+        result = await _grade(task, task.solution, backend)
+        yield _finding(task, "solution", _not_full(result), result)
+    result = await _grade(task, Solution(), backend)
+    yield _finding(task, "untouched", _earned_for_nothing(task, result), result)
+    for decoy in task.decoys:
+        result = await _grade(task, decoy.solution, backend)
+        full = [r for r in result.results if r.id in decoy.fails and r.passed is not False]
+        problems = [f"{r.id} should fail: {r.state}, {r.reasoning}" for r in full]
+        yield _finding(task, f"decoy {decoy.name}", problems, result)
+
+
+def _lint(task: Task) -> Iterator[str]:
+    if not task.instructions.strip():
+        yield "the instructions are empty: tell the agent what to do"
+    if not task.rubric.points_possible:
+        yield "the rubric has no positive points: nothing can be earned"
+    automatic = [c for c in task.rubric.criteria if c.grader != "judge"]
+    if automatic and task.solution is None:
+        yield "there is no reference solution: add solution/, or nobody knows that it can be solved"
+    if any(c.grader == "behaviour" for c in automatic) and not task.decoys:
+        yield "there is no decoy: add plausible wrong solutions, or the probes prove little"
+
+
+def _not_full(result: Grade) -> list[str]:
+    """What the reference solution misses, among what can be graded."""
+    return [
+        f"{r.id} earned {r.earned:g} of {r.points:g}: {r.reasoning}"
+        for r in result.results
+        if _is_broken(r) or (r.points > 0 and r.state != "ungraded" and r.earned < r.points)
+    ] + [f"{r.id} is a penalty and applied: {r.reasoning}" for r in result.results if r.earned < 0]
+
+
+def _earned_for_nothing(task: Task, result: Grade) -> list[str]:
+    free = {criterion.id for criterion in task.rubric.criteria if criterion.free}
+    return [
+        f"{r.id} earned {r.earned:g} without any work: {r.reasoning}"
+        for r in result.results
+        if _is_broken(r) or (r.earned > 0 and r.id not in free)
+    ]
+
+
+def _is_broken(result: CriterionResult) -> bool:
+    return result.state == "ungraded" and "the instrument failed" in result.reasoning
+
+
+def _finding(task: Task, check: str, problems: list[str], result: Grade) -> Finding:
+    points = f"{result.score:g} of {result.points_graded:g} points graded"
+    return Finding(
+        task_id=task.id, check=check, ok=not problems, detail="; ".join(problems) or points
+    )
+
+
+async def _grade(task: Task, solution: Solution, backend: Backend) -> Grade:
+    async with _handed_in(task, solution, backend) as work:
+        return await grade(work)
+
+
+@asynccontextmanager
+async def _handed_in(task: Task, solution: Solution, backend: Backend) -> AsyncIterator[Work]:
+    """What an agent would have handed in that did just this."""
+    tree: FileTree = {
+        path: data
+        for path, data in {**task.workspace, **solution.files}.items()
+        if path not in solution.delete
+    }
+    with TemporaryDirectory(prefix="proctor-check-") as place:
+        snapshot = Path(place, "snapshot.tar")
+        archive = pack(tree).getvalue()
+        snapshot.write_bytes(archive)
+        yield Work(
+            task=task,
+            answer=solution.answer,
+            snapshot=snapshot,
+            snapshot_sha256=hashlib.sha256(archive).hexdigest(),
+            backend=backend,
+        )
