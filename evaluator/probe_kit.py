@@ -68,7 +68,7 @@ class Outputs:
         """
         path = self._path(f"{key}.npy")
         try:
-            array = np.load(path, allow_pickle=False)
+            array: np.ndarray[Any, np.dtype[Any]] = np.load(path, allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
             raise Invalid(f"case {self.name}: {path.name} is not a plain array: {error}") from error
         fits = len(array.shape) == len(shape) and all(
@@ -112,7 +112,11 @@ class Outputs:
             Invalid: As `value`, or it is not a finite number.
         """
         value = self.value(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise Invalid(f"case {self.name}: {key}.json holds {value!r:.80}, expected a number")
         return float(value)
 
@@ -130,6 +134,7 @@ def _load(probe: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise SystemExit(f"{probe} is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     sys.path.insert(0, str(probe.parent))
     spec.loader.exec_module(module)
     return module
@@ -140,13 +145,18 @@ def _cases(module: ModuleType, seed: int) -> dict[str, Case]:
     return {case.name: case for case in drawn}
 
 
+def _save(path: Path, array: np.ndarray[Any, np.dtype[Any]]) -> None:
+    np.save(path, array, allow_pickle=False)
+
+
 def _write_inputs(case: Case, directory: Path) -> None:
     directory.mkdir(parents=True)
+    value: Any
     for key, value in case.inputs.items():
         if isinstance(value, pd.DataFrame):
             value.to_csv(directory / f"{key}.csv", index=False)
         elif isinstance(value, np.ndarray):
-            np.save(directory / f"{key}.npy", value, allow_pickle=False)
+            _save(directory / f"{key}.npy", value)  # pyright: ignore[reportUnknownArgumentType]  # any dtype
         else:
             (directory / f"{key}.json").write_text(json.dumps(value), "utf-8")
 

@@ -48,9 +48,7 @@ class Left(Value):
     """How it ended, where it did not end well; empty otherwise."""
 
 
-async def run_probe(
-    work: Work, probe: str, driver: str, timeout_s: float
-) -> Mapping[str, Verdict]:
+async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> Mapping[str, Verdict]:
     """Draw a probe's cases, run the agent's code on each, and judge what it left.
 
     Args:
@@ -183,5 +181,3 @@ def _ending(result: ExecResult) -> str:
         return f"it was stopped after {result.duration_s:.0f} s"
     said = result.stderr.text().strip()[-600:]
     return f"it ended with exit code {result.exit_code}: {said}"
-
-

@@ -36,7 +36,7 @@ def result_of(criterion: Criterion, score: Score, penalty_when: PenaltyWhen) -> 
     """A criterion with its score, as reported."""
     return CriterionResult(
         id=criterion.id,
-        name=criterion.name,
+        name=criterion.category,
         criterion=criterion.text,
         points=criterion.points,
         earned=earned_points(criterion.points, score, penalty_when),
@@ -56,9 +56,7 @@ def totals(results: Sequence[CriterionResult]) -> tuple[Points, Points, Points, 
     return earned, possible, graded, percentage
 
 
-def unmet_requirement(
-    criterion: Criterion, scores: Mapping[str, Score]
-) -> Score | None:
+def unmet_requirement(criterion: Criterion, scores: Mapping[str, Score]) -> Score | None:
     """The score of a criterion whose requirements are not all met; None where they are."""
     for required in criterion.requires:
         score = scores[required]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
+from proctor.sandbox_backends.base import BytesSink
 from proctor.schemas.task import FileTree
 
 
@@ -26,19 +27,14 @@ def pack(tree: FileTree) -> io.BytesIO:
     return target
 
 
-class HashingWriter(io.RawIOBase):
+class HashingWriter:
     """Passes bytes on to `target` and keeps their SHA-256."""
 
-    def __init__(self, target: IO[bytes]) -> None:
-        super().__init__()
+    def __init__(self, target: BytesSink) -> None:
         self._target = target
         self._seal = hashlib.sha256()
 
-    def writable(self) -> bool:
-        """Whether this can be written to, as `io` asks."""
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # bytes are all that come
+    def write(self, data: bytes, /) -> object:
         """Write and hash `data`."""
         self._seal.update(data)
         return self._target.write(data)

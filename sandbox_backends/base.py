@@ -45,6 +45,14 @@ class SnapshotInfo(Value):
     """What could not be kept: devices, sockets, FIFOs, unreadable files."""
 
 
+class BytesSink(Protocol):
+    """Anything that bytes can be written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write all of `data`."""
+        ...
+
+
 class Sandbox(Protocol):
     """A live machine with a workspace in it.
 
@@ -109,7 +117,7 @@ class Sandbox(Protocol):
         ...
 
     async def snapshot(
-        self, target: BinaryIO, *, max_bytes: int, max_files: int = 20_000
+        self, target: BytesSink, *, max_bytes: int, max_files: int = 20_000
     ) -> SnapshotInfo:
         """Write the workspace to `target` as a tar stream; equal content gives equal bytes.
 
@@ -137,5 +145,3 @@ class Backend(Protocol):
             SandboxStartError: It did not come up; nothing is left behind.
         """
         ...
-
-

@@ -96,10 +96,12 @@ class Launch:
             if (path := Path("/etc") / name).exists():
                 yield from self._bind(path.resolve(), path)
         for name in OWN_ETC:
-            yield from self._bind(Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name)
+            yield from self._bind(
+                Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
+            )
         yield from ("--proc", "/proc", "--dev", "/dev")
-        yield from ("--perms", "1777", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm")
-        yield from ("--perms", "1777", "--size", str(TMP_BYTES), "--tmpfs", "/tmp")
+        yield from ("--perms", "1777", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm")  # noqa: S108 - inside
+        yield from ("--perms", "1777", "--size", str(TMP_BYTES), "--tmpfs", "/tmp")  # noqa: S108 - inside
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
 

@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def control_group(spec: SandboxSpec) -> Iterator[tuple[Path, ...]]:
+def control_group(spec: SandboxSpec) -> Generator[tuple[Path, ...]]:
     """Make a control group with `spec`'s limits, and remove it at the end.
 
     Yields:

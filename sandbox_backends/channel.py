@@ -1,17 +1,17 @@
 """The server's end of the stream to a helper: one `Sandbox` over one pair of byte streams.
 
 Above it: whoever holds a `Sandbox`. Below it: the frames that
-`proctor.sandbox_backends.helper` describes. Requests overlap freely; each has its own id.
+`proctor.sandbox_backends.helper.conversation` describes. Requests overlap freely; each has its
+own id.
 """
 
 import builtins
 import itertools
 import json
 import struct
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, BinaryIO
 
 import anyio
@@ -21,7 +21,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from anyio.to_thread import run_sync
 from typing_extensions import override
 
-from proctor.sandbox_backends.base import OUTPUT_LIMIT, FileSlice, Sandbox, SnapshotInfo
+from proctor.sandbox_backends.base import (
+    OUTPUT_LIMIT,
+    BytesSink,
+    FileSlice,
+    Sandbox,
+    SnapshotInfo,
+)
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.schemas.errors import SandboxError, SandboxLostError, SubmissionError
 from proctor.schemas.sandbox import Captured, ExecResult, FileEntry, SandboxInfo
@@ -35,30 +41,7 @@ GIVE_UP_S = 10.0
 NOT_KEPT = ("__pycache__",)
 """What no snapshot holds: derived, and a place to hide code that the grader would run."""
 
-BOOT = """\
-import sys
-stream = sys.stdin.buffer.raw
-size = int(stream.read(8), 16)
-source = b""
-while len(source) < size:
-    source += stream.read(size - len(source)) or sys.exit("no helper was sent")
-exec(compile(source, "helper", "exec"))
-"""
-BOOT_ARGS = ("-I", "-S", "-c", BOOT)
-"""The arguments that turn a bare Python into a helper, once it is sent `helper_source`."""
-
 Reply = tuple[dict[str, Any], bytes]
-
-
-def helper_source(scratch: str) -> bytes:
-    """The first thing to send: the helper's source, after its length in eight hex digits.
-
-    Args:
-        scratch: A directory in the sandbox, outside the workspace, for long outputs.
-    """
-    source = files("proctor.sandbox_backends").joinpath("helper.py").read_bytes()
-    source += f"\nserve({scratch!r})\n".encode()
-    return b"%08x" % len(source) + source
 
 
 @dataclass(frozen=True)
@@ -105,7 +88,7 @@ class Channel:
         self._lost = False
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[None]:
+    async def reading(self) -> AsyncGenerator[None]:
         """Receive replies for as long as the context lasts."""
         async with alongside(self._read_replies):
             yield
@@ -124,8 +107,13 @@ class Channel:
     async def _read_replies(self) -> None:
         """Hand every frame to whoever asked for it, until the stream ends or makes no sense."""
         try:
-            with suppress(anyio.EndOfStream, anyio.IncompleteRead, anyio.ClosedResourceError,
-                          OSError, ValueError):
+            with suppress(
+                anyio.EndOfStream,
+                anyio.IncompleteRead,
+                anyio.ClosedResourceError,
+                OSError,
+                ValueError,
+            ):
                 while True:
                     await self._deliver(*await self._read_frame())
         finally:
@@ -157,20 +145,22 @@ class Channel:
 
     @asynccontextmanager
     async def ask(
-        self, op: str, upload: BinaryIO | None = None, **fields: Any
-    ) -> AsyncIterator[Exchange]:
+        self, op: str, fields: Mapping[str, Any], upload: BinaryIO | None = None
+    ) -> AsyncGenerator[Exchange]:
         """Send a request; its reply can be read as long as the context lasts."""
         with self._expect() as exchange:
             await self._send_request({"id": exchange.id, "op": op, **fields}, upload)
             yield exchange
 
-    async def call(self, op: str, upload: BinaryIO | None = None, **fields: Any) -> Reply:
+    async def call(
+        self, op: str, fields: Mapping[str, Any], upload: BinaryIO | None = None
+    ) -> Reply:
         """Send a request and gather its whole reply."""
-        async with self.ask(op, upload, **fields) as exchange:
+        async with self.ask(op, fields, upload) as exchange:
             return await exchange.all()
 
     @contextmanager
-    def _expect(self) -> Iterator[Exchange]:
+    def _expect(self) -> Generator[Exchange]:
         if self._lost:
             raise SandboxLostError("the sandbox is gone")
         number = next(self._ids)
@@ -192,13 +182,13 @@ class Channel:
 
 def _as_exception(meta: Mapping[str, Any]) -> Exception:
     kind, message = str(meta["error"]), str(meta.get("message", ""))
-    if kind == "SnapshotTooLarge":
+    if kind == "SnapshotTooLargeError":
         return SubmissionError(f"the workspace is too large to be handed in: {message}")
     if kind == "ValueError":
         return ValueError(message)
     builtin = getattr(builtins, kind, None)
     if isinstance(builtin, type) and issubclass(builtin, OSError):
-        return builtin(meta.get("errno"), message)
+        return builtin(meta.get("errno"), message, meta.get("path"))
     return SandboxError(f"the sandbox failed: {kind}: {message}")
 
 
@@ -248,7 +238,7 @@ class ChannelSandbox(Sandbox):
             "timeout": timeout_s,
             "limit": OUTPUT_LIMIT,
         }
-        async with self._channel.ask("exec", **request) as exchange:
+        async with self._channel.ask("exec", request) as exchange:
             try:
                 about, data = await exchange.all()
             except anyio.get_cancelled_exc_class():
@@ -265,45 +255,38 @@ class ChannelSandbox(Sandbox):
     async def read(
         self, path: str, *, offset: int = 1, limit: int | None = None, max_bytes: int
     ) -> FileSlice:
-        about, data = await self._channel.call(
-            "read",
-            root=self._info.workdir,
-            path=path,
-            offset=offset,
-            limit=limit,
-            max_bytes=max_bytes,
-        )
+        wanted = {"offset": offset, "limit": limit, "max_bytes": max_bytes}
+        about, data = await self._channel.call("read", {**self._place(path, None), **wanted})
         return FileSlice(data=data, **about)
 
     @override
     async def fetch(self, path: str, *, max_bytes: int, root: str | None = None) -> bytes:
-        root = root or self._info.workdir
-        _, data = await self._channel.call("fetch", root=root, path=path, max_bytes=max_bytes)
+        request = {**self._place(path, root), "max_bytes": max_bytes}
+        _, data = await self._channel.call("fetch", request)
         return data
 
     @override
     async def write(
         self, path: str, source: BinaryIO, *, root: str | None = None, mode: int | None = None
     ) -> None:
-        root = root or self._info.workdir
-        await self._channel.call("write", source, root=root, path=path, mode=mode)
+        await self._channel.call("write", {**self._place(path, root), "mode": mode}, source)
 
     @override
     async def list(
         self, path: str, *, root: str | None = None, max_entries: int = 10_000
     ) -> tuple[tuple[FileEntry, ...], int]:
-        root = root or self._info.workdir
-        _, data = await self._channel.call("list", root=root, path=path, max_entries=max_entries)
-        listing = json.loads(data)
-        entries = (FileEntry(name=n, kind=k, size=s) for n, k, s in listing["entries"])
-        return tuple(entries), int(listing["total"])
+        request = {**self._place(path, root), "max_entries": max_entries}
+        about, data = await self._channel.call("list", request)
+        entries = (FileEntry(name=n, kind=k, size=s) for n, k, s in json.loads(data))
+        return tuple(entries), about["total"]
 
     @override
     async def snapshot(
-        self, target: BinaryIO, *, max_bytes: int, max_files: int = 20_000
+        self, target: BytesSink, *, max_bytes: int, max_files: int = 20_000
     ) -> SnapshotInfo:
         limits = {"max_bytes": max_bytes, "max_files": max_files, "exclude": NOT_KEPT}
-        async with self._channel.ask("snapshot", root=self._info.workdir, **limits) as exchange:
+        request = {"root": self._info.workdir, **limits}
+        async with self._channel.ask("snapshot", request) as exchange:
             while True:
                 meta, data = await exchange.next()
                 if "ok" in meta:
@@ -312,13 +295,16 @@ class ChannelSandbox(Sandbox):
 
     @override
     async def restore(self, archive: BinaryIO, *, root: str | None = None) -> None:
-        await self._channel.call("restore", archive, root=root or self._info.workdir)
+        await self._channel.call("restore", {"root": root or self._info.workdir}, archive)
 
     @override
     async def kill_all(self) -> None:
-        about, _ = await self._channel.call("kill_all")
+        about, _ = await self._channel.call("kill_all", {})
         if about["survivors"]:
             raise SandboxError(f"{about['survivors']} processes could not be killed")
+
+    def _place(self, path: str, root: str | None) -> dict[str, str]:
+        return {"root": root or self._info.workdir, "path": path}
 
 
 def _exec_result(about: Mapping[str, Any], data: bytes) -> ExecResult:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -22,8 +22,9 @@ from anyio.abc import ByteReceiveStream, Process
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.sandbox_backends.bubblewrap import Launch
 from proctor.sandbox_backends.cgroup import control_group
-from proctor.sandbox_backends.channel import BOOT_ARGS, Channel, ChannelSandbox, helper_source
+from proctor.sandbox_backends.channel import Channel, ChannelSandbox
 from proctor.sandbox_backends.concurrency import alongside
+from proctor.sandbox_backends.helper import BOOT_ARGS, first_frame
 from proctor.schemas.errors import SandboxError, SandboxStartError
 from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
 
@@ -35,7 +36,7 @@ NO_CORE_FILES = {"RLIMIT_CORE": 0}
 
 @cache
 def bubblewrap_problem() -> str | None:
-    """Why bubblewrap sandboxes cannot be opened here, found out by opening one; None if they can."""
+    """Why bubblewrap cannot be used here, found out by using it; None where it can."""
     if sys.platform != "linux":
         return "bubblewrap needs Linux"
     for program in Launch.programs():
@@ -62,7 +63,7 @@ def local_backend() -> Backend:
 
 
 @asynccontextmanager
-async def open_bubblewrap(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
+async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
     """Open a sandbox of namespaces."""
     with control_group(spec) as join:
         launch = Launch(spec, join)
@@ -82,7 +83,7 @@ async def open_bubblewrap(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
 
 
 @asynccontextmanager
-async def open_plain(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
+async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
     """Open a "sandbox" of ordinary processes, for machines that offer nothing better."""
     if spec.isolation_required:
         raise SandboxStartError(
@@ -90,9 +91,7 @@ async def open_plain(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
             f"{bubblewrap_problem()}"
         )
     with tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True) as place:
-        root = Path(place).resolve()
-        for name in ("workspace", "home"):
-            (root / name).mkdir()
+        root = _make_places(Path(place))
         info = SandboxInfo(
             backend="local",
             isolation="none",
@@ -106,6 +105,13 @@ async def open_plain(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
         env = _environment(sys.executable, home=info.scratch)
         async with _helper([sys.executable, *BOOT_ARGS], str(root / "output")) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
+
+
+def _make_places(place: Path) -> Path:
+    root = place.resolve()
+    for name in ("workspace", "home"):
+        (root / name).mkdir()
+    return root
 
 
 def _limits_per_process(spec: SandboxSpec) -> Mapping[str, int]:
@@ -136,7 +142,7 @@ def _environment(python: str, *, home: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _helper(command: Sequence[str], scratch: str) -> AsyncIterator[Channel]:
+async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channel]:
     """Start a helper, and end it with everything that it runs."""
     try:
         process = await anyio.open_process(
@@ -167,7 +173,7 @@ class _Complaints:
         self._last = b""
 
     @asynccontextmanager
-    async def read_from(self, stream: ByteReceiveStream) -> AsyncIterator[None]:
+    async def read_from(self, stream: ByteReceiveStream) -> AsyncGenerator[None]:
         async def read() -> None:
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
                 async for data in stream:
@@ -183,8 +189,8 @@ class _Complaints:
 async def _greet(channel: Channel, scratch: str, complaints: _Complaints) -> None:
     try:
         with anyio.fail_after(START_WITHIN_S):
-            await channel.send(helper_source(scratch))
-            await channel.call("hello")
+            await channel.send(first_frame(scratch))
+            await channel.call("hello", {})
     except TimeoutError as error:
         raise SandboxStartError(f"the sandbox was not up in {START_WITHIN_S:g} s") from error
     except SandboxError as error:

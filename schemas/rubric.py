@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, StrictInt, field_validator, model_validator
-from typing_extensions import Self
+from pydantic import ConfigDict, Field, StrictInt, field_validator, model_validator
 
 from proctor.schemas.base import Value
 
@@ -26,7 +25,7 @@ class Message(Value):
 class Outcome(Value):
     """One of the discrete results that a criterion allows, as AfterQuery's format writes them."""
 
-    model_config = {"extra": "allow", "frozen": True}
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     label: str = ""
     score: float = Field(default=0.0, allow_inf_nan=False)
@@ -39,7 +38,7 @@ class Criterion(Value):
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Unique in its rubric."""
     name: str = ""
-    """The category, shared by related criteria, such as ``LOCATE_ISSUES``; defaults to the id."""
+    """The category, shared by related criteria, such as ``LOCATE_ISSUES``."""
     points: Points
     text: str = Field(min_length=1)
     """What must be true for full credit, in one sentence."""
@@ -47,7 +46,7 @@ class Criterion(Value):
     """Why the criterion is there, for the author and a judge."""
     grader: str = "judge"
     """The grader that measures it; ``judge`` asks a model."""
-    options: Mapping[str, Any] = {}
+    options: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     """The grader's own settings, validated by it when the task is loaded."""
     outcomes: tuple[Outcome, ...] = ()
     """The credits that are possible, where only some are; empty means any in [0, 1]."""
@@ -56,12 +55,10 @@ class Criterion(Value):
     free: bool = False
     """Whether the untouched workspace may earn this criterion."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_defaults_to_the_id(cls, data: Any) -> Any:  # noqa: ANN401 - raw input
-        if isinstance(data, dict) and not data.get("name") and "id" in data:
-            return {**data, "name": data["id"]}
-        return data
+    @property
+    def category(self) -> str:
+        """The name, or the id where it has none."""
+        return self.name or self.id
 
 
 class Rubric(Value):

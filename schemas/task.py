@@ -31,7 +31,7 @@ class Limits(Value):
 class Solution(Value):
     """Work to be handed in: the reference solution, or a decoy."""
 
-    files: FileTree = {}
+    files: FileTree = Field(default_factory=dict[str, bytes])
     """What is laid over the workspace."""
     delete: tuple[str, ...] = ()
     """Files of the workspace that go."""
@@ -56,12 +56,12 @@ class Task(Value):
     description: str = ""
     """One line for a catalog: the story, never the answer."""
     prompt: tuple[Message, ...]
-    workspace: FileTree = {}
+    workspace: FileTree = Field(default_factory=dict[str, bytes])
     sandbox: SandboxSpec = SandboxSpec()
     limits: Limits = Limits()
 
     rubric: Rubric
-    grading: FileTree = {}
+    grading: FileTree = Field(default_factory=dict[str, bytes])
     """Hidden files that graders use: probes, drivers, labels."""
     solution: Solution | None = None
     decoys: tuple[Decoy, ...] = ()

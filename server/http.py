@@ -1,16 +1,15 @@
 """The HTTP face: MCP for clients, and a small API for the owner.
 
-    POST   /sessions       {task_id, label?}: opens a session; returns its id, token and URLs
-    GET    /sessions       every session since the server started
-    GET    /sessions/{id}  one session: state, budget and, whatever the agent may see, the grade
-    DELETE /sessions/{id}  abandons an open session; its workspace is kept
-    GET    /health         whether the server is up; needs no token
-    *      /mcp            MCP, streamable HTTP; also /s/<token>/mcp
+POST   /sessions       {task_id, label?}: opens a session; returns its id, token and URLs
+GET    /sessions       every session since the server started
+GET    /sessions/{id}  one session: state, budget and, whatever the agent may see, the grade
+DELETE /sessions/{id}  abandons an open session; its workspace is kept
+GET    /health         whether the server is up; needs no token
+*      /mcp            MCP, streamable HTTP; also /s/<token>/mcp
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-
 
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from pydantic import ValidationError
@@ -26,8 +25,8 @@ from proctor.schemas.base import Value
 from proctor.schemas.errors import SessionError, TaskError
 from proctor.schemas.session import Reveal, SessionRequest, SessionTicket
 from proctor.server.auth import IS_OWNER, SEAT, Authentication, security_settings
-from proctor.server.mcp import build_server
 from proctor.server.mcp import Request as MCPRequest
+from proctor.server.mcp import build_server
 from proctor.server.seat import Seat
 from proctor.server.sessions import Session, Sessions
 
@@ -53,7 +52,7 @@ def build_app(
     manager = server.session_manager
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with manager.run():
             yield
 
@@ -138,7 +137,10 @@ def _owner_only(request: Request) -> None:
 
 
 def _seat_of_mcp(request: MCPRequest) -> Seat:
-    seat: Seat = request.request.scope[SEAT]
+    http: Request | None = request.request
+    if http is None:
+        raise SessionError("a request without a sender")
+    seat: Seat = http.scope[SEAT]
     return seat
 
 

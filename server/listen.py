@@ -1,7 +1,7 @@
 """An ASGI application on a socket."""
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
@@ -20,7 +20,7 @@ class _Quiet(uvicorn.Server):
 
     @override
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 
@@ -42,7 +42,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+async def listening(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
     """Serve `app` for as long as the context lasts; closes `listener` at its end."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=CLOSE_WITHIN_S,
@@ -52,7 +52,7 @@ async def listening(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None
     async with task_group() as tasks:
         tasks.start_soon(server.serve, [listener])
         try:
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110 - uvicorn has a flag, and no event
                 await anyio.sleep(0.01)
             yield
         finally:

@@ -9,13 +9,13 @@ import functools
 import inspect
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import anyio
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from mcp_types import ToolAnnotations
@@ -69,6 +69,7 @@ def build_server(find_seat: FindSeat) -> MCPServer[Any]:
         server.add_tool(
             _exposed(tool),
             title=tool.title,
+            description=inspect.getdoc(tool.run),
             annotations=ToolAnnotations(
                 title=tool.title,
                 read_only_hint=tool.read_only,
@@ -83,23 +84,23 @@ def build_server(find_seat: FindSeat) -> MCPServer[Any]:
     return server
 
 
-def _seated(find_seat: FindSeat) -> Callable[[Request, CallNext], Awaitable[HandlerResult]]:
+def _seated(find_seat: FindSeat) -> ServerMiddleware[Any]:
     """Middleware that finds the seat of each request before anything else looks at it."""
 
-    async def middleware(request: Request, call_next: CallNext) -> HandlerResult:
-        token = _seat.set(find_seat(request))
+    async def middleware(ctx: Request, call_next: CallNext) -> HandlerResult:
+        token = _seat.set(find_seat(ctx))
         try:
-            return await call_next(request)
+            return await call_next(ctx)
         finally:
             _seat.reset(token)
 
     return middleware
 
 
-async def _hide_tools(request: Request, call_next: CallNext) -> HandlerResult:
+async def _hide_tools(ctx: Request, call_next: CallNext) -> HandlerResult:
     """Middleware that shows a bound client only the tools that it can use."""
-    result = await call_next(request)
-    if request.method == "tools/list" and isinstance(result, dict) and _seat.get().bound:
+    result = await call_next(ctx)
+    if ctx.method == "tools/list" and isinstance(result, dict) and _seat.get().bound:
         shown = [tool for tool in result["tools"] if tool["name"] not in FOR_FREE_SEATS]
         return {**result, "tools": shown}
     return result
@@ -163,7 +164,7 @@ class _Outcome:
 @asynccontextmanager
 async def _recorded(
     session: Session, name: str, given: Mapping[str, Any], number: int
-) -> AsyncIterator[_Outcome]:
+) -> AsyncGenerator[_Outcome]:
     """Put a call on disk before it runs, and its result before it is answered."""
     shown = {key: _cut(value) for key, value in given.items()}
     await session.record.append("tool_call", {"call": number, "tool": name, "arguments": shown})
@@ -194,7 +195,7 @@ def _cut(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 @asynccontextmanager
-async def _progress(ctx: AnyContext, name: str) -> AsyncIterator[None]:
+async def _progress(ctx: AnyContext, name: str) -> AsyncGenerator[None]:
     """Report progress while a call runs: clients give up on a silent one after a minute."""
 
     async def report() -> None:

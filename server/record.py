@@ -1,15 +1,15 @@
 """A session's record on disk: nobody is told of an event before it is there.
 
-    session.json      the session as it stands, replaced atomically
-    transcript.jsonl  every event, in order
-    snapshot.tar.gz   the workspace that was handed in
-    submission/       the same files, unpacked, with the answer in ANSWER.md
+session.json      the session as it stands, replaced atomically
+transcript.jsonl  every event, in order
+snapshot.tar.gz   the workspace that was handed in
+submission/       the same files, unpacked, with the answer in ANSWER.md
 """
 
 import gzip
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +70,7 @@ class Record:
             await run_sync(write_atomically, self.directory / "session.json", text.encode())
 
     @asynccontextmanager
-    async def new_snapshot(self) -> AsyncIterator[HashingWriter]:
+    async def new_snapshot(self) -> AsyncGenerator[HashingWriter]:
         """A file to write the workspace to, uncompressed; kept only if the body succeeds."""
         temporary = self.snapshot.with_suffix(".tmp")
         try:

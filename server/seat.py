@@ -4,7 +4,7 @@ A stdio process is a seat, and so is a token over HTTP. A seat that is *bound* w
 session (by the owner, or on the command line) and cannot start another.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
@@ -31,7 +31,7 @@ class Seat:
             session: What the seat is bound to; None leaves it free to start sessions.
         """
         self.sessions = sessions
-        self.reveal = reveal
+        self.reveal: Reveal = reveal
         self.bound = session is not None
         self._session = session
         self._starting = anyio.Lock()
@@ -69,7 +69,7 @@ class Seat:
             return self._session
 
     @asynccontextmanager
-    async def working(self) -> AsyncIterator[Sandbox]:
+    async def working(self) -> AsyncGenerator[Sandbox]:
         """Use the session's sandbox for one tool call; see `Sessions.working`."""
         async with self.sessions.working(self.session) as sandbox:
             yield sandbox

@@ -8,7 +8,7 @@ which holds the sandbox's context; clients come and go without touching it.
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +66,9 @@ class Session:
         self.settled = anyio.Event()
         """Set once nothing more will happen: graded, abandoned or failed."""
         self._calls: set[anyio.CancelScope] = set()
+        self._idle = anyio.Event()
+        self._idle.set()
+        self._ended = anyio.Event()
         self._wanted, self._ready, self._released = anyio.Event(), anyio.Event(), anyio.Event()
 
     @property
@@ -101,7 +104,7 @@ class Session:
         await self.record.save(self.snapshot())
 
     @contextmanager
-    def call(self) -> Iterator[None]:
+    def call(self) -> Generator[None]:
         """Count a tool call, and let the session's end cancel it.
 
         Raises:
@@ -115,11 +118,15 @@ class Session:
             )
         self.tool_calls += 1
         with anyio.CancelScope() as scope:
+            if not self._calls:
+                self._idle = anyio.Event()
             self._calls.add(scope)
             try:
                 yield
             finally:
                 self._calls.discard(scope)
+                if not self._calls:
+                    self._idle.set()
         if scope.cancelled_caught:
             raise SessionError(f"the session ended ({self.state}) while this call was running")
 
@@ -168,17 +175,25 @@ class Session:
         """
         self._refuse_if_ended()
         self.state = "submitting"
+        self._ended = anyio.Event()
+
+    def finish_ending(self) -> None:
+        """Let those go on who wait for the ending that `begin_ending` began."""
+        self._ended.set()
+
+    async def wait_for_ending(self) -> None:
+        """Wait until an ending under way is over, one way or the other."""
+        if self.state == "submitting":
+            await self._ended.wait()
 
     async def end_calls(self) -> None:
         """Wait a while for running calls, then cancel them."""
         with anyio.move_on_after(IN_FLIGHT_GRACE_S):
-            while self._calls:
-                await anyio.sleep(0.02)
+            await self._idle.wait()
         for scope in self._calls:
             scope.cancel()
         with anyio.move_on_after(IN_FLIGHT_GRACE_S):
-            while self._calls:
-                await anyio.sleep(0.02)
+            await self._idle.wait()
 
     async def settle(self, state: SessionState, error: str | None = None) -> None:
         """Come to the end: nothing more will happen."""
@@ -211,7 +226,7 @@ class Sessions:
     @asynccontextmanager
     async def serving(
         cls, catalog: Catalog, backend: Backend, records: Path
-    ) -> AsyncIterator["Sessions"]:
+    ) -> AsyncGenerator["Sessions"]:
         """Serve sessions; those still open at the end are snapshotted and marked abandoned.
 
         Args:
@@ -267,7 +282,7 @@ class Sessions:
         return tuple(self._by_id.values())
 
     @asynccontextmanager
-    async def working(self, session: Session) -> AsyncIterator[Sandbox]:
+    async def working(self, session: Session) -> AsyncGenerator[Sandbox]:
         """Use a session's sandbox for one tool call.
 
         Raises:
@@ -292,8 +307,7 @@ class Sessions:
         """
         if session.state == "open":
             await self._shielded_end(session, answer, "submit")
-        while session.state == "submitting":
-            await anyio.sleep(0.02)
+        await session.wait_for_ending()
         if session.state == "failed":
             raise SandboxLostError(session.error or "the session failed")
         if session.submission is None:
@@ -313,9 +327,7 @@ class Sessions:
             for session in self.all():
                 await session.settled.wait()
 
-    async def _guarded(
-        self, work: Callable[[Session], Awaitable[None]], session: Session
-    ) -> None:
+    async def _guarded(self, work: Callable[[Session], Awaitable[None]], session: Session) -> None:
         """Do a session's work so that its failure ends this session and no other."""
         try:
             await work(session)
@@ -338,7 +350,7 @@ class Sessions:
         await anyio.sleep(session.time_left_s)
         if session.state == "open":
             with suppress(ProctorError):
-                await self._end(session, "", "deadline")
+                await self._shielded_end(session, "", "deadline")
 
     async def _fail(self, session: Session, reason: str) -> None:
         if not session.settled.is_set() and session.submission is None:
@@ -346,11 +358,14 @@ class Sessions:
 
     async def _shielded_end(self, session: Session, answer: str, ending: Ending) -> None:
         """End a session, whatever becomes of the client that asked for it."""
+        session.begin_ending()
         with anyio.CancelScope(shield=True):
-            await self._end(session, answer, ending)
+            try:
+                await self._end(session, answer, ending)
+            finally:
+                session.finish_ending()
 
     async def _end(self, session: Session, answer: str, ending: Ending) -> None:
-        session.begin_ending()
         await session.end_calls()
         try:
             submission = await self._take(session, answer, ending)

@@ -4,7 +4,6 @@ import os
 import signal
 
 import anyio
-from anyio.abc import CancelScope
 
 from proctor.schemas.session import Reveal
 from proctor.server.mcp import build_server
@@ -33,6 +32,6 @@ async def _end_on_signal(sessions: Sessions) -> None:
     """Close the sessions and leave: a thread that waits for stdin cannot be cancelled."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
-            with CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):
                 await sessions.close()
             os._exit(128 + number)

@@ -58,15 +58,14 @@ class Catalog:
         for place in (place for source in self._sources for place in _places(source)):
             try:
                 task = read_task(place)
-                if task.id in tasks:
-                    raise TaskError(
-                        f"{place}: the id {task.id!r} is taken by {places[task.id]}; "
-                        "give one of the two another id"
-                    )
             except TaskError as error:
                 problems.append(error)
-            else:
-                tasks[task.id], places[task.id] = task, place
+                continue
+            if task.id in tasks:
+                taken = f"{place}: the id {task.id!r} is taken by {places[task.id]}"
+                problems.append(TaskError(f"{taken}; give one of the two another id"))
+                continue
+            tasks[task.id], places[task.id] = task, place
         return tasks, tuple(problems)
 
 

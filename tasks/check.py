@@ -1,8 +1,8 @@
 """A task's proof: its solution earns full marks, doing nothing fails, and so does every decoy."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -82,12 +82,12 @@ def _finding(task: Task, check: str, problems: list[str], result: Grade) -> Find
 
 
 async def _grade(task: Task, solution: Solution, backend: Backend) -> Grade:
-    async with _handed_in(task, solution, backend) as work:
+    with _handed_in(task, solution, backend) as work:
         return await grade(work)
 
 
-@asynccontextmanager
-async def _handed_in(task: Task, solution: Solution, backend: Backend) -> AsyncIterator[Work]:
+@contextmanager
+def _handed_in(task: Task, solution: Solution, backend: Backend) -> Generator[Work]:
     """What an agent would have handed in that did just this."""
     tree: FileTree = {
         path: data

@@ -103,9 +103,7 @@ def _agent(name: AgentName, catalog: "Catalog") -> "Agent":
     return oracle({task.id: task.solution for task in catalog if task.solution is not None})
 
 
-async def _run(
-    plan: "Plan", catalog: "Catalog", backend: BackendName
-) -> "Sequence[RunResult]":
+async def _run(plan: "Plan", catalog: "Catalog", backend: BackendName) -> "Sequence[RunResult]":
     """Run a plan against a server of this process, over HTTP on loopback."""
     import secrets
 

@@ -1,7 +1,7 @@
 """What a run looks like on a terminal: live progress on stderr, the table at the end."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from proctor.schemas.result import RunResult
 
 
 @contextmanager
-def watching(plan: Plan) -> Iterator[Watch]:
+def watching(plan: Plan) -> Generator[Watch]:
     """Show a run's progress: a live table on a terminal, a line per change elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -102,7 +102,5 @@ class _LiveView:
             busy = state in ("working", "grading")
             since = self._since.get(attempt)
             elapsed = f"{time.monotonic() - since:.0f} s" if since and busy else ""
-            table.add_row(
-                self._spinner if busy else "", attempt.label, self._agent, state, elapsed
-            )
+            table.add_row(self._spinner if busy else "", attempt.label, self._agent, state, elapsed)
         return table

@@ -1,7 +1,7 @@
 """``proctor serve``: the server, over stdio or HTTP."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -83,15 +83,13 @@ def serve(
 class _Serving:
     """What both ways of serving need."""
 
-    def __init__(
-        self, tasks: list[Path] | None, backend: BackendName, data: Path | None
-    ) -> None:
+    def __init__(self, tasks: list[Path] | None, backend: BackendName, data: Path | None) -> None:
         self._tasks = tasks
         self._backend = backend
         self._data = data
 
     @asynccontextmanager
-    async def sessions(self) -> "AsyncIterator[Sessions]":
+    async def sessions(self) -> "AsyncGenerator[Sessions]":
         """The sessions, kept below the data directory."""
         import platformdirs
 

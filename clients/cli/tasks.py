@@ -118,7 +118,9 @@ def check_tasks(
 
 
 async def _check(
-    tasks: "Sequence[Task]", backend: "Backend", aloud: bool  # noqa: FBT001 - from anyio.run
+    tasks: "Sequence[Task]",
+    backend: "Backend",
+    aloud: bool,  # noqa: FBT001 - from anyio.run
 ) -> "list[Finding]":
     from proctor.tasks.check import check_task
 

@@ -1,6 +1,6 @@
 """The owner's side of a server: opening sessions and reading their records, over HTTP."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
@@ -21,7 +21,7 @@ class Owner:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, url: str, token: str) -> AsyncIterator["Owner"]:
+    async def of(cls, url: str, token: str) -> AsyncGenerator["Owner"]:
         """Connect to the server at `url` as its owner."""
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
@@ -47,7 +47,9 @@ class Owner:
 
     async def settled(self, session_id: str) -> SessionRecord:
         """A session once nothing more will happen to it; waits for its grade."""
-        while (record := await self.record(session_id)).state not in SETTLED:
+        while (  # noqa: ASYNC110 - what is awaited is in another process
+            record := await self.record(session_id)
+        ).state not in SETTLED:
             await anyio.sleep(POLL_S)
         return record
 

@@ -9,7 +9,7 @@ than the faults' functions have.
 import ast
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from pydantic import Field, ValidationError
 
@@ -64,7 +64,9 @@ def check(task: Task, options: Options) -> None:
             raise TaskError(f"location: there is no {place.file} in the workspace")
         count = len(task.workspace[place.file].splitlines())
         if not 1 <= place.lines[0] <= place.lines[1] <= count:
-            raise TaskError(f"location: {place.file} has no lines {list(place.lines)}, only {count}")
+            raise TaskError(
+                f"location: {place.file} has no lines {list(place.lines)}, only {count}"
+            )
         if place.function:
             span = _function_lines(task.workspace, place.file, place.function)
             if not set(_span(place.lines)) <= span:
@@ -100,17 +102,21 @@ async def measure(work: Work, options: Options) -> Score:
 
 
 def _claims(report: Any, path: str) -> tuple[Location, ...]:  # noqa: ANN401 - JSON
-    listed = report.get("locations") if isinstance(report, dict) else None
+    fields = cast("dict[str, Any]", report) if isinstance(report, dict) else {}
+    listed = fields.get("locations")
     if not isinstance(listed, list):
         raise SubmissionError(f"{path} has no list of locations")
-    if len(listed) > MAX_CLAIMS:
-        raise SubmissionError(f"{path} claims {len(listed)} locations, more than {MAX_CLAIMS}")
+    claims: list[Any] = listed  # pyright: ignore[reportUnknownVariableType]  # elements of any kind
+    if len(claims) > MAX_CLAIMS:
+        raise SubmissionError(f"{path} claims {len(claims)} locations, more than {MAX_CLAIMS}")
     try:
-        return tuple(Location.model_validate(claim) for claim in listed)
+        return tuple(Location.model_validate(claim) for claim in claims)
     except ValidationError as error:
         first = error.errors()[0]
         where = "/".join(map(str, first["loc"]))
-        raise SubmissionError(f"{path}: a location cannot be read: {where}: {first['msg']}") from error
+        raise SubmissionError(
+            f"{path}: a location cannot be read: {where}: {first['msg']}"
+        ) from error
 
 
 def _credit(files: FileTree, claims: Sequence[Location], place: Place) -> float:
@@ -120,9 +126,11 @@ def _credit(files: FileTree, claims: Sequence[Location], place: Place) -> float:
 def _credit_of_one(files: FileTree, claim: Location, place: Place) -> float:
     if claim.file != place.file:
         return 0.0
-    names_it = bool(place.function) and claim.function is not None and _leaf(
-        claim.function
-    ) == _leaf(place.function or "")
+    names_it = (
+        bool(place.function)
+        and claim.function is not None
+        and _leaf(claim.function) == _leaf(place.function or "")
+    )
     if claim.lines is None:
         return 1.0 if names_it else 0.0
     first, last = claim.lines
@@ -160,7 +168,9 @@ def _function_lines(files: FileTree, file: str, function: str) -> set[int]:
         return set()
     lines: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == _leaf(function):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == _leaf(
+            function
+        ):
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             lines |= set(range(first, (node.end_lineno or node.lineno) + 1))
     return lines

@@ -1,13 +1,12 @@
 """``report_field``: a value in a JSON file equals, is one of, or fits a JSON Schema."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self, TypeAlias
 
 from jsonpointer import JsonPointerException, resolve_pointer
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import SchemaError, ValidationError
 from pydantic import ConfigDict, Field, field_validator, model_validator
-from typing_extensions import Self
 
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
@@ -15,7 +14,7 @@ from proctor.schemas.errors import SubmissionError
 from proctor.schemas.grade import Score
 from proctor.schemas.report import ErrorAnalysisReport
 
-REPORT = "error_analysis_report"
+Schema: TypeAlias = Literal["error_analysis_report"] | Mapping[str, Any]
 
 
 class Options(Value):
@@ -28,15 +27,13 @@ class Options(Value):
     """An RFC 6901 pointer; the empty one is the whole document."""
     equals: Any = None
     one_of: tuple[Any, ...] | None = None
-    fits: Literal["error_analysis_report"] | Mapping[str, Any] | None = Field(
-        default=None, alias="schema"
-    )
+    fits: Schema | None = Field(default=None, alias="schema")
     """A JSON Schema, or the name of the report that error-analysis tasks ask for."""
 
     @field_validator("fits")
     @classmethod
-    def _is_a_schema(cls, fits: object) -> object:
-        if isinstance(fits, Mapping):
+    def _is_a_schema(cls, fits: Schema | None) -> Schema | None:
+        if fits is not None and not isinstance(fits, str):
             try:
                 Draft202012Validator.check_schema(dict(fits))
             except SchemaError as error:
@@ -71,18 +68,17 @@ def _problem(found: object, options: Options) -> str | None:
         return None if any(_same(found, v) for v in options.one_of) else "not one of those expected"
     if options.fits is None:
         return None if _same(found, options.equals) else "not what was expected"
-    schema = (
-        ErrorAnalysisReport.model_json_schema()
-        if options.fits == REPORT
-        else dict(options.fits)
-        if isinstance(options.fits, Mapping)
-        else {}
-    )
+    return _misfit(found, options.fits)
+
+
+def _misfit(found: Any, fits: Schema) -> str | None:  # noqa: ANN401 - JSON
+    schema = ErrorAnalysisReport.model_json_schema() if isinstance(fits, str) else dict(fits)
+    errors: Iterator[ValidationError] = Draft202012Validator(schema).iter_errors(found)  # pyright: ignore[reportUnknownMemberType]  # the stubs' own
     try:
-        error = best_match(Draft202012Validator(schema).iter_errors(found))
+        first = next(errors, None)
     except RecursionError:
         return "nested too deeply"
-    return None if error is None else f"at {error.json_path}: {error.message[:300]}"
+    return None if first is None else f"at {first.json_path}: {first.message[:300]}"
 
 
 def _same(found: object, expected: object) -> bool:

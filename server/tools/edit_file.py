@@ -23,9 +23,7 @@ async def edit_file(
     before, after = old.encode(), new.encode()
     count = data.count(before)
     if count != 1:
-        raise ValueError(
-            f"the passage occurs {count} times in {path}; it must occur exactly once"
-        )
+        raise ValueError(f"the passage occurs {count} times in {path}; it must occur exactly once")
     await sandbox.write(relative, io.BytesIO(data.replace(before, after)))
     line = data[: data.index(before)].count(b"\n") + 1
     return f"Replaced the passage in line {line} of {path}"

@@ -51,7 +51,7 @@ class Document(Value):
     prompt: tuple[Message, ...] = Field(min_length=1)
     rubrics: tuple[RubricItem, ...] | None = None
     rubric_text: str | None = None
-    task_files: dict[str, str] = {}
+    task_files: dict[str, str] = Field(default_factory=dict[str, str])
     task_dir: str = "/app"
     use_docker: bool = False
     max_turns: int = Field(default=50, gt=0)
@@ -123,7 +123,7 @@ def to_document(task: Task) -> Document:
         prompt=task.prompt,
         rubrics=tuple(
             RubricItem(
-                name=criterion.name,
+                name=criterion.category,
                 weight=criterion.points,
                 score=ScoreForm(outcomes=criterion.outcomes),
                 messages=(Message(content=criterion.text),),
@@ -140,7 +140,7 @@ def to_document(task: Task) -> Document:
 
 
 def _line(criterion: Criterion) -> str:
-    parts = [f"{criterion.points:+g}", criterion.name, criterion.text, criterion.justification]
+    parts = [f"{criterion.points:+g}", criterion.category, criterion.text, criterion.justification]
     return "|".join(parts if criterion.justification else parts[:3])
 
 

@@ -1,11 +1,11 @@
 """The directory form, for authors: ``task.toml``, ``instruction.md`` and four folders.
 
-    task.toml       the task's settings and rubric
-    instruction.md  what the agent is told
-    workspace/      what the agent gets
-    grading/        hidden: probes, drivers, labels
-    solution/       the reference solution: workspace/ laid over the workspace, answer.md
-    decoys/NAME/    plausible wrong solutions: decoy.toml, workspace/, answer.md
+task.toml       the task's settings and rubric
+instruction.md  what the agent is told
+workspace/      what the agent gets
+grading/        hidden: probes, drivers, labels
+solution/       the reference solution: workspace/ laid over the workspace, answer.md
+decoys/NAME/    plausible wrong solutions: decoy.toml, workspace/, answer.md
 """
 
 import tomllib

@@ -1,0 +1,313 @@
+"""Files beneath one directory, which no path and no symbolic link leads out of."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import stat
+import struct
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Generator
+from typing import IO, Any, BinaryIO
+
+CHUNK = 1 << 18
+SYS_OPENAT2 = 437
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_BENEATH = 0x08
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Tree:
+    """The files beneath a root."""
+
+    def __init__(self, root: str) -> None:
+        self.fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Let go of the root."""
+        os.close(self.fd)
+
+    def open(self, path: str, flags: int) -> int:
+        """Open something that exists; a FIFO or a device does not block."""
+        flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        path = path or "."
+        if sys.platform == "linux":
+            how = struct.pack("QQQ", flags, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+            fd: int = LIBC.syscall(SYS_OPENAT2, self.fd, os.fsencode(path), how, len(how))
+            if fd >= 0:
+                return fd
+            error = ctypes.get_errno()
+            if error == errno.EXDEV:
+                raise PermissionError(error, "leads out of the workspace", path)
+            if error not in (errno.ENOSYS, errno.EPERM):
+                raise OSError(error, os.strerror(error), path)
+        return self._open_by_parts(path, flags)
+
+    def _open_by_parts(self, path: str, flags: int) -> int:
+        """Where openat2 is missing: component by component, following no link at all."""
+        parts = [part for part in path.split("/") if part not in ("", ".")] or ["."]
+        at = os.dup(self.fd)
+        try:
+            for part in parts[:-1]:
+                below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+                os.close(at)
+                at = below
+            return os.open(parts[-1], flags | os.O_NOFOLLOW, dir_fd=at)
+        finally:
+            os.close(at)
+
+    def directory(self, path: str) -> int:
+        """An open descriptor of a directory."""
+        return self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def made_directory(self, path: str) -> int:
+        """An open descriptor of a directory, made with its parents where it is missing."""
+        made = ""
+        for part in [part for part in path.split("/") if part not in ("", ".")]:
+            parent = self.directory(made)
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=parent)
+            finally:
+                os.close(parent)
+            made = made + "/" + part if made else part
+        return self.directory(made)
+
+    def regular(self, path: str) -> int:
+        """An open descriptor of a regular file, to read."""
+        fd = self.open(path, os.O_RDONLY)
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISREG(kind):
+            return fd
+        os.close(fd)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+        raise OSError(errno.EINVAL, "is not a regular file", path)
+
+    def replace(self, path: str, source: IO[bytes], mode: int | None = None) -> None:
+        """Write `source` to `path` whole or not at all; parent directories are made."""
+        parent_path, _, name = path.rstrip("/").rpartition("/")
+        parent = self.made_directory(parent_path)
+        temporary = f".{name[:100]}.{time.monotonic_ns()}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            mode = _mode_of(name, parent, path) if mode is None else mode
+            fd = os.open(temporary, flags, 0o666, dir_fd=parent)
+            try:
+                with os.fdopen(fd, "wb") as file:
+                    while chunk := source.read(CHUNK):
+                        file.write(chunk)
+                    if mode is not None:
+                        os.fchmod(file.fileno(), mode)
+                os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=parent)
+                raise
+        finally:
+            os.close(parent)
+
+
+@contextlib.contextmanager
+def tree(root: str) -> Generator[Tree]:
+    """The tree beneath `root`."""
+    opened = Tree(root)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _mode_of(name: str, parent: int, path: str) -> int | None:
+    """The permissions of the file that is replaced; None where there is none."""
+    try:
+        old = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(old.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+    return stat.S_IMODE(old.st_mode) if stat.S_ISREG(old.st_mode) else None
+
+
+def read_lines(fd: int, offset: int, limit: int | None, max_bytes: int) -> tuple[bytes, int, bool]:
+    """Lines from `offset` on, counted from 1, at most `limit`, at most `max_bytes` in all.
+
+    Closes `fd`. Memory stays bounded however long a line is.
+
+    Returns:
+        The bytes, the number of the last line in them, and whether the file ends there.
+    """
+    kept: list[bytes] = []
+    size, line, fresh = 0, 1, True
+    with os.fdopen(fd, "rb") as file:
+        while limit is None or line < offset + limit:
+            piece = file.readline(CHUNK)
+            if not piece:
+                return b"".join(kept), line - fresh, True
+            if line >= offset:
+                kept.append(piece[: max_bytes - size])
+                size += len(kept[-1])
+                if len(kept[-1]) < len(piece):
+                    return b"".join(kept), line, False
+            fresh = piece.endswith(b"\n")
+            line += fresh
+        return b"".join(kept), line - fresh, not file.read(1)
+
+
+def list_directory(fd: int, max_entries: int) -> tuple[list[tuple[str, str, int]], int]:
+    """Name, kind and size of the entries, sorted, and how many there are in all. Closes `fd`."""
+    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
+    entries: list[tuple[str, str, int]] = []
+    try:
+        names = sorted(os.listdir(fd))
+        for name in names[:max_entries]:
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                kind = kinds.get(stat.S_IFMT(found.st_mode), "other")
+                shown = os.fsencode(name).decode("utf-8", "replace")
+                entries.append((shown, kind, found.st_size if kind == "file" else 0))
+    finally:
+        os.close(fd)
+    return entries, len(names)
+
+
+class SnapshotTooLargeError(Exception):
+    """The tree holds more than a snapshot may."""
+
+
+class Snapshot:
+    """A tree as a reproducible tar stream: sorted, without times or owners."""
+
+    def __init__(self, source: Tree, max_bytes: int, max_files: int, exclude: list[str]) -> None:
+        self.source, self.max_bytes, self.max_files = source, max_bytes, max_files
+        self.exclude = frozenset(exclude)
+        self.bytes = self.files = 0
+        self.skipped: list[str] = []
+
+    def write(self, send: Callable[[bytes], None]) -> dict[str, Any]:
+        """Send the stream in pieces.
+
+        Returns:
+            What is in it, and what could not be kept: devices, sockets, unreadable files.
+        """
+        out = _Pieces(send)
+        with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
+            self._directory(archive, "")  # pyright: ignore[reportUnknownArgumentType]  # as above
+        out.finish()
+        return {"files": self.files, "bytes": self.bytes, "skipped": self.skipped[:100]}
+
+    def _directory(self, archive: tarfile.TarFile, path: str) -> None:
+        fd = self.source.directory(path)
+        try:
+            for name in sorted(os.listdir(fd), key=os.fsencode):
+                if name not in self.exclude:
+                    below = path + "/" + name if path else name
+                    try:
+                        below.encode()
+                        self._entry(archive, fd, name, below)
+                    except (OSError, UnicodeError):
+                        self.skipped.append(repr(below))
+        finally:
+            os.close(fd)
+
+    def _entry(self, archive: tarfile.TarFile, parent: int, name: str, path: str) -> None:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        info = tarfile.TarInfo(path)
+        info.mode = stat.S_IMODE(found.st_mode) & 0o777
+        if stat.S_ISREG(found.st_mode):
+            self._file(archive, parent, name, info)
+            return
+        self._count(0, path)
+        if stat.S_ISDIR(found.st_mode):
+            info.type = tarfile.DIRTYPE
+            archive.addfile(info)
+            self._directory(archive, path)
+        elif stat.S_ISLNK(found.st_mode):
+            info.type, info.linkname = tarfile.SYMTYPE, os.readlink(name, dir_fd=parent)
+            archive.addfile(info)
+        else:
+            self.skipped.append(path)
+
+    def _file(
+        self, archive: tarfile.TarFile, parent: int, name: str, info: tarfile.TarInfo
+    ) -> None:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
+        with os.fdopen(fd, "rb") as file:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "changed its kind", name)
+            self._count(found.st_size, info.name)
+            info.size = found.st_size
+            archive.addfile(info, _Promised(file, found.st_size))  # type: ignore[arg-type]
+
+    def _count(self, size: int, path: str) -> None:
+        self.files += 1
+        self.bytes += size
+        if self.files > self.max_files:
+            raise SnapshotTooLargeError(f"more than {self.max_files} files")
+        if self.bytes > self.max_bytes:
+            raise SnapshotTooLargeError(f"more than {self.max_bytes >> 20} MiB, at {path}")
+
+
+class _Pieces:
+    """A file that hands on what is written to it, in pieces."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self.send = send
+        self.waiting = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self.waiting += data
+        while len(self.waiting) >= CHUNK:
+            self.send(bytes(self.waiting[:CHUNK]))
+            del self.waiting[:CHUNK]
+        return len(data)
+
+    def finish(self) -> None:
+        if self.waiting:
+            self.send(bytes(self.waiting))
+            self.waiting.clear()
+
+
+class _Promised:
+    """A file of a promised size, whatever becomes of it while it is read."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file, self.left = file, size
+
+    def read(self, size: int) -> bytes:
+        size = min(size, self.left)
+        self.left -= size
+        return self.file.read(size).ljust(size, b"\0")
+
+
+def restore(target: Tree, archive: IO[bytes]) -> None:
+    """Unpack a tar stream into `target`: files, directories and links, nothing else."""
+    with tarfile.open(fileobj=archive, mode="r|*") as source:
+        for member in source:
+            path = member.name
+            if path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"the path {path!r} leads out")
+            content = source.extractfile(member) if member.isreg() else None
+            if content is not None:
+                target.replace(path, content, member.mode & 0o777)
+            elif member.isdir():
+                os.close(target.made_directory(path))
+            elif member.issym():
+                _link(target, path, member.linkname)
+
+
+def _link(target: Tree, path: str, points_to: str) -> None:
+    parent_path, _, name = path.rpartition("/")
+    parent = target.made_directory(parent_path)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=parent)
+        os.symlink(points_to, name, dir_fd=parent)
+    finally:
+        os.close(parent)

@@ -1,0 +1,209 @@
+"""What many tests share: a small task, a catalog that holds it, and real sandboxes."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import pytest
+
+from proctor.sandbox_backends.base import Backend
+from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, open_plain
+
+REQUIRE_BUBBLEWRAP = "PROCTOR_REQUIRE_BUBBLEWRAP"
+
+MINI_TASK = """
+id = "mini"
+title = "A mean that is off"
+description = "A team's average looks odd."
+
+[limits]
+time_s = 600
+tool_calls = 50
+
+[[criteria]]
+id = "issue_type"
+points = 2
+text = "The report names the error code."
+grader = "report_field"
+options = { pointer = "/issue_type", equals = "OUTLIER" }
+
+[[criteria]]
+id = "location"
+points = 2
+text = "The report points at the mean."
+grader = "location"
+requires = ["issue_type"]
+options = { locations = [{ file = "stats.py", lines = [3, 3], function = "centre" }] }
+
+[[criteria]]
+id = "explanation"
+points = 1
+text = "The report explains the effect."
+grader = "judge"
+requires = ["issue_type"]
+
+[[criteria]]
+id = "fix"
+points = 4
+text = "One extreme value does not move the centre."
+grader = "behaviour"
+options = { checks = ["robust", "follows"], timeout_s = 20 }
+
+[[criteria]]
+id = "report_file"
+points = 1
+text = "`response/report.json` exists."
+grader = "file_exists"
+options = { path = "response/report.json" }
+"""
+MINI_CODE = """def centre(values):
+    values = sorted(values)
+    return sum(values) / len(values)
+"""
+MINI_FIX = """def centre(values):
+    values = sorted(values)
+    return values[len(values) // 2]
+"""
+MINI_DRIVER = """import json, os, sys
+inputs, outputs = sys.argv[1:]
+sys.path.insert(0, os.getcwd())
+from stats import centre
+values = json.load(open(f"{inputs}/values.json"))
+json.dump(float(centre(values)), open(f"{outputs}/centre.json", "w"))
+"""
+MINI_PROBE = """from probe_kit import Case
+
+def cases(rng):
+    base = rng.normal(size=21).tolist()
+    return [
+        Case("plain", {"values": base}, {"centre": sorted(base)[10]}),
+        Case("extreme", {"values": base[:-1] + [1e9]}),
+        Case("shifted", {"values": [value + 50 for value in base]}),
+    ]
+
+def robust(cases, outputs):
+    moved = abs(outputs["extreme"].number("centre") - outputs["plain"].number("centre"))
+    return float(moved < 2), f"one extreme value moved the centre by {moved:.3g} (at most 2)"
+
+def follows(cases, outputs):
+    moved = outputs["shifted"].number("centre") - outputs["plain"].number("centre")
+    return float(40 < moved < 60), f"a shift by 50 moved the centre by {moved:.3g} (40 to 60)"
+
+CHECKS = {"robust": robust, "follows": follows}
+"""
+MINI_REPORT = """{"issue_type": "OUTLIER",
+ "locations": [{"file": "stats.py", "lines": [3, 3], "function": "centre"}],
+ "explanation": "one value moves the mean", "proposed_fix": "use the median",
+ "verification": {"command": "python stats.py", "before": 1.0, "after": 0.0}}
+"""
+MINI_DECOY = """description = "Always answers zero."
+base = "solution"
+fails = ["fix"]
+"""
+
+MINI_FILES = {
+    "task.toml": MINI_TASK,
+    "instruction.md": "Find out why the centre is off, and mend it.\n",
+    "workspace/stats.py": MINI_CODE,
+    "workspace/data/values.csv": "value\n1\n2\n",
+    "grading/driver.py": MINI_DRIVER,
+    "grading/probe.py": MINI_PROBE,
+    "solution/workspace/stats.py": MINI_FIX,
+    "solution/workspace/response/report.json": MINI_REPORT,
+    "solution/answer.md": "The mean was moved by one value; I took the median.\n",
+    "decoys/constant/decoy.toml": MINI_DECOY,
+    "decoys/constant/workspace/stats.py": "def centre(values):\n    return 0.0\n",
+}
+
+
+def write_task(root: Path, **changes: str | None) -> Path:
+    """Write the mini task; `changes` replaces files (``__`` for ``/``), or drops them."""
+    files: dict[str, str | None] = {**MINI_FILES, **changes}
+    for name, text in files.items():
+        if text is not None:
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+    return root
+
+
+@pytest.fixture
+def mini_task(tmp_path: Path) -> Path:
+    return write_task(tmp_path / "tasks" / "mini")
+
+
+@pytest.fixture
+def task_with(tmp_path: Path) -> Callable[[dict[str, str | None]], Path]:
+    def make(changes: dict[str, str | None]) -> Path:
+        return write_task(tmp_path / "tasks" / "changed", **changes)
+
+    return make
+
+
+def _need_bubblewrap() -> None:
+    problem = bubblewrap_problem()
+    if problem and os.environ.get(REQUIRE_BUBBLEWRAP):
+        pytest.fail(f"{REQUIRE_BUBBLEWRAP} is set, but: {problem}")
+    if problem:
+        pytest.skip(problem)
+
+
+@pytest.fixture(params=["bubblewrap", "plain"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Every backend in turn."""
+    if request.param == "plain":
+        return open_plain
+    _need_bubblewrap()
+    return open_bubblewrap
+
+
+@pytest.fixture
+def isolating() -> Backend:
+    """A backend that claims isolation."""
+    _need_bubblewrap()
+    return open_bubblewrap
+
+
+@pytest.fixture
+def any_backend() -> Backend:
+    """The best backend that there is, for tests that are not about backends."""
+    return open_plain if bubblewrap_problem() else open_bubblewrap
+
+
+class Processes:
+    """The host's processes that carry a marker among their arguments."""
+
+    def marked(self, marker: str) -> list[Path]:
+        """Their directories in /proc."""
+        found: list[Path] = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if marker.encode() in path.read_bytes().split(b"\0"):
+                    found.append(path.parent)
+        return found
+
+    async def appear(self, marker: str) -> Path:
+        """Wait until there is one."""
+        with anyio.fail_after(20):
+            while not (found := self.marked(marker)):  # noqa: ASYNC110 - /proc tells nobody
+                await anyio.sleep(0.02)
+        return found[0]
+
+    async def vanish(self, marker: str) -> None:
+        """Wait until there is none."""
+        with anyio.fail_after(20):
+            while self.marked(marker):  # noqa: ASYNC110 - /proc tells nobody
+                await anyio.sleep(0.02)
+
+
+@pytest.fixture
+def processes() -> Processes:
+    return Processes()
+
+
+@pytest.fixture
+def proctor_command() -> list[str]:
+    return [sys.executable, "-m", "proctor"]
