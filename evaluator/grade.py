@@ -8,7 +8,7 @@ from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
 from proctor.evaluator.work import Work
 from proctor.schemas.errors import GradingError, SandboxError, SubmissionError
 from proctor.schemas.grade import CriterionResult, Grade, Score
-from proctor.schemas.rubric import Criterion
+from proctor.schemas.rubric import Criterion, Rubric
 from proctor.schemas.task import Task
 
 logger = logging.getLogger(__name__)
@@ -20,12 +20,17 @@ async def grade(work: Work) -> Grade:
     A grader that cannot measure leaves its criterion ungraded; only the agent's work decides
     between credit and none.
     """
+    return _add_up(work.task, await measure(work, work.task.rubric), work.snapshot_sha256)
+
+
+async def measure(work: Work, rubric: Rubric) -> dict[str, Score]:
+    """Measure the criteria of `rubric`, which may be a part of the task's."""
     scores: dict[str, Score] = {}
-    for criterion in work.task.rubric.criteria:
+    for criterion in rubric.criteria:
         scores[criterion.id] = unmet_requirement(criterion, scores) or await _measure(
             work, criterion
         )
-    return _add_up(work.task, scores, work.snapshot_sha256)
+    return scores
 
 
 def invalid_grade(task: Task, reason: str) -> Grade:

@@ -1,7 +1,7 @@
 """A rubric: the criteria of a task with their points, and which grader measures each."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, StrictInt, field_validator, model_validator
@@ -87,6 +87,15 @@ class Rubric(Value):
                     )
             seen.add(criterion.id)
         return self
+
+    def only(self, ids: Collection[str]) -> Self:
+        """The part that holds these criteria and whatever they require."""
+        wanted = set(ids)
+        for criterion in reversed(self.criteria):
+            if criterion.id in wanted:
+                wanted.update(criterion.requires)
+        kept = tuple(criterion for criterion in self.criteria if criterion.id in wanted)
+        return self.model_copy(update={"criteria": kept})
 
     @property
     def points_possible(self) -> Points:

@@ -49,11 +49,22 @@ async def listening(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[Non
         ws="none",
     )  # fmt: skip
     server = _Quiet(config)
-    async with task_group() as tasks:
-        tasks.start_soon(server.serve, [listener])
+    stopped = anyio.Event()
+
+    async def serve() -> None:
         try:
-            while not server.started:  # noqa: ASYNC110 - uvicorn has a flag, and no event
-                await anyio.sleep(0.01)
-            yield
+            await server.serve([listener])
         finally:
-            server.should_exit = True
+            stopped.set()
+
+    with listener:
+        async with task_group() as tasks:
+            tasks.start_soon(serve)
+            try:
+                while not server.started:  # noqa: ASYNC110 - uvicorn has a flag, and no event
+                    await anyio.sleep(0.01)
+                yield
+            finally:
+                server.should_exit = True
+                with anyio.CancelScope(shield=True):
+                    await stopped.wait()

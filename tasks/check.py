@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from proctor.evaluator.grade import grade
+from proctor.evaluator.grade import grade, measure
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.base import Value
 from proctor.schemas.grade import CriterionResult, Grade
-from proctor.schemas.task import FileTree, Solution, Task
+from proctor.schemas.task import Decoy, FileTree, Solution, Task
 
 
 class Finding(Value):
@@ -34,10 +34,22 @@ async def check_task(task: Task, backend: Backend) -> AsyncIterator[Finding]:
     result = await _grade(task, Solution(), backend)
     yield _finding(task, "untouched", _earned_for_nothing(task, result), result)
     for decoy in task.decoys:
-        result = await _grade(task, decoy.solution, backend)
-        full = [r for r in result.results if r.id in decoy.fails and r.passed is not False]
-        problems = [f"{r.id} should fail: {r.state}, {r.reasoning}" for r in full]
-        yield _finding(task, f"decoy {decoy.name}", problems, result)
+        yield await _check_decoy(task, decoy, backend)
+
+
+async def _check_decoy(task: Task, decoy: Decoy, backend: Backend) -> Finding:
+    """Whether a decoy fails where it should; nothing else of it is measured."""
+    with _handed_in(task, decoy.solution, backend) as work:
+        scores = await measure(work, task.rubric.only(decoy.fails))
+    failed = {id_: scores[id_] for id_ in decoy.fails}
+    wrong = [
+        f"{id_} should fail: {score.state}, {score.evidence}"
+        for id_, score in failed.items()
+        if score.state == "ungraded" or score.credit >= 1.0
+    ]
+    told = wrong or [f"{id_} fails: {score.evidence}" for id_, score in failed.items()]
+    check = f"decoy {decoy.name}"
+    return Finding(task_id=task.id, check=check, ok=not wrong, detail="; ".join(told))
 
 
 def _lint(task: Task) -> Iterator[str]:

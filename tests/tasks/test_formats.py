@@ -1,7 +1,9 @@
 """Both task formats: what they read, what they refuse, and how they say so."""
 
 import json
+import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +161,9 @@ def test_any_rubric_text_is_read_or_refused(tmp_path_factory: Any, text: str) ->
     document = {**DOCUMENT, "rubric_text": text}
     del document["rubrics"]
     path.write_text(json.dumps(document), "utf-8")
-    try:
+    with suppress(TaskError):  # and nothing else
         task = read_afterquery(path)
-    except TaskError as error:
-        assert "rubric" in str(error) or "criterion" in str(error) or "Value" in str(error)
-    else:
-        assert all(c.text for c in task.rubric.criteria)
+        assert all(criterion.text for criterion in task.rubric.criteria)
 
 
 def test_a_directory_becomes_a_task(mini_task: Path) -> None:
@@ -284,14 +283,12 @@ def test_a_digest_changes_with_what_decides_a_grade_and_with_nothing_else(
 
 
 def test_the_schema_accepts_what_is_accepted_and_refuses_what_is_not(mini_task: Path) -> None:
-    import tomllib
-
     schema = directory_schema()
     Draft202012Validator.check_schema(schema)
     Draft202012Validator.check_schema(afterquery_schema())
     validator = Draft202012Validator(schema)
     task = tomllib.loads((mini_task / "task.toml").read_text())
-    assert list(validator.iter_errors(task)) == []
+    assert validator.is_valid(task)
     task["criteria"][0]["options"] = {"pointer": 3}
-    assert list(validator.iter_errors(task))
-    assert list(Draft202012Validator(afterquery_schema()).iter_errors(DOCUMENT)) == []
+    assert not validator.is_valid(task)
+    assert Draft202012Validator(afterquery_schema()).is_valid(DOCUMENT)

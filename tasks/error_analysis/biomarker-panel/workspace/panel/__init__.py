@@ -1,0 +1,1 @@
+"""Plasma protein panel for acute rejection after kidney transplantation."""

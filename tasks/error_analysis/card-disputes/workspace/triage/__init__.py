@@ -1,0 +1,1 @@
+"""Card triage: which incoming transactions should the disputes desk look at?"""

@@ -1,0 +1,76 @@
+"""From measured nuclei to the matrix that the model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from scoring.settings import Settings
+
+ENOUGH_PATIENTS = 30
+"""From here on a worklist's own mean and spread are steady."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the training clinic fixes for every worklist."""
+
+    columns: tuple[str, ...]
+    fill: pd.Series
+    """What stands in for an empty cell."""
+    floor: pd.Series
+    ceiling: pd.Series
+
+    @classmethod
+    def learn(cls, train: pd.DataFrame, settings: Settings) -> Reference:
+        """Take column order, typical values and limits from the training clinic."""
+        measured = train.astype(np.float64)
+        return cls(
+            columns=tuple(measured.columns),
+            fill=measured.median(),
+            floor=measured.quantile(settings.clip_quantile),
+            ceiling=measured.quantile(1.0 - settings.clip_quantile),
+        )
+
+
+class FeatureBuilder:
+    """Builds model inputs, one row per patient in the order given."""
+
+    def __init__(self, reference: Reference, settings: Settings) -> None:
+        self._reference = reference
+        self._compress = list(settings.compress)
+        self._moments: tuple[pd.Series, pd.Series] | None = None
+
+    def build(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the inputs of these patients, `(n_patients, n_features)`."""
+        values = self._complete(frame)
+        values = self._add_contrasts(values)
+        values[self._compress] = np.log1p(values[self._compress])
+        return self._to_common_scale(values).to_numpy()
+
+    def _complete(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Fill empty cells and pull extreme measurements back to the limits."""
+        reference = self._reference
+        values = frame.loc[:, list(reference.columns)].astype(np.float64)
+        values = values.fillna(reference.fill)
+        return values.clip(reference.floor, reference.ceiling, axis="columns")
+
+    def _add_contrasts(self, values: pd.DataFrame) -> pd.DataFrame:
+        """Add how far a sample's largest nuclei stand out from its average ones."""
+        contrasts = {
+            f"contrast_{trait}": values[f"worst_{trait}"] / values[f"mean_{trait}"]
+            for trait in ("radius", "texture", "smoothness")
+        }
+        return values.assign(**contrasts)
+
+    def _to_common_scale(self, values: pd.DataFrame) -> pd.DataFrame:
+        """Areas run to thousands, smoothness to tenths: give every column unit spread."""
+        if self._moments is None or len(values) >= ENOUGH_PATIENTS:
+            centre, spread = values.mean(), values.std(ddof=0)
+        else:
+            centre, spread = self._moments
+        if self._moments is None:
+            self._moments = centre, spread
+        return (values - centre) / spread.where(spread > 0.0, 1.0)

@@ -1,0 +1,1 @@
+"""Sorts parcels into chutes by the handwritten digit on their label."""

@@ -1,0 +1,1 @@
+"""The 30-day readmission model of the discharge team."""

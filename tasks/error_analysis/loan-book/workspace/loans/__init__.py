@@ -1,0 +1,1 @@
+"""Default probabilities for the consumer loan book."""

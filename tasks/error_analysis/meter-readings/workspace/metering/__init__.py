@@ -1,0 +1,1 @@
+"""Consumption forecasts for the supply districts of Norrhamn Energi."""

@@ -1,0 +1,1 @@
+"""Resale prices for the group's used cars."""

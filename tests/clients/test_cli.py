@@ -1,0 +1,253 @@
+"""The command line, run as a user runs it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from fastmcp import Client
+from fastmcp.client.auth import BearerAuth
+from fastmcp.client.transports import StreamableHttpTransport
+from jsonschema import Draft202012Validator
+
+
+@pytest.fixture
+def proctor(proctor_command: list[str], tmp_path: Path) -> Any:
+    def run(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            [*proctor_command, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=300,
+            check=False,
+            env={**os.environ, "COLUMNS": "120"},
+        )
+        assert result.returncode == expect, result.stdout + result.stderr
+        return result
+
+    return run
+
+
+def test_run_lets_the_oracle_work_a_task_and_keeps_everything(
+    proctor: Any, mini_task: Path, tmp_path: Path
+) -> None:
+    result = proctor("run", "--tasks", str(mini_task.parent))
+    assert "No model took part." in result.stdout
+    assert "no model takes part" in result.stderr
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith("mini")]
+    assert re.match(r"mini +oracle +9/10 +100% of 9 +[\d.]+ s +local +(namespaces|none)", row)
+    place = Path(result.stdout.rpartition("Results: ")[2].strip())
+    assert place.parent == tmp_path / "runs"
+    kept = place / "mini" / "1"
+    assert {path.name for path in kept.iterdir()} == {
+        "result.json", "session.json", "snapshot.tar.gz", "submission", "transcript.jsonl",
+    }  # fmt: skip
+    saved = json.loads((kept / "result.json").read_text())
+    assert saved["task_id"] == "mini"
+    assert saved["model"] is None
+    assert saved["answer"].startswith("The mean was moved")
+    assert saved["metadata"] == {"turns": 3, "tool_calls": 3, "errors": []}
+    evaluation = saved["evaluation"]
+    assert (evaluation["score"], evaluation["total_possible"]) == (9, 10)
+    assert evaluation["percentage"] == 100
+    assert {"criterion", "points", "passed", "reasoning"} <= set(evaluation["results"][0])
+    summary = json.loads((place / "summary.json").read_text())
+    assert summary["results"] == [saved]
+
+
+def test_json_is_one_document_and_nothing_else(proctor: Any, mini_task: Path) -> None:
+    result = proctor("run", "--agent", "noop", "--json", "--epochs", "2", "--tasks", str(mini_task))
+    document = json.loads(result.stdout)
+    assert [entry["epoch"] for entry in document["results"]] == [1, 2]
+    assert all(entry["evaluation"]["score"] == 0 for entry in document["results"])
+
+
+def test_a_session_without_a_grade_makes_exit_code_1(proctor: Any, mini_task: Path) -> None:
+    for path in sorted((mini_task / "solution").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    (mini_task / "solution").rmdir()
+    (mini_task / "decoys" / "constant" / "decoy.toml").write_text(
+        'description = "x"\nfails = ["fix"]\n'
+    )
+    result = proctor("run", "--tasks", str(mini_task), expect=1)
+    assert "mini: has no reference solution" in result.stdout
+    assert "no grade" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nope*"], "no task matches 'nope*'"),
+        (["run", "--agent", "genius"], "genius"),
+        (["run", "--epochs", "0"], "epochs"),
+        (["run", "--out", "."], "is not empty"),
+        (["run", "--tasks", "/no/such/place"], "no such file or directory"),
+        (["serve", "--http", "--task", "mini"], "--task goes with stdio"),
+        (["serve", "--port", "99999"], "port"),
+        (["tasks", "show", "nope"], "there is no task 'nope'"),
+        (["tasks", "check", "nope"], "there is no task 'nope'"),
+        (["mcp-config", "emacs"], "emacs"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_a_usage_error_is_exit_code_2_and_says_what_is_wrong(
+    proctor: Any, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "something").touch()
+    result = proctor(*arguments, expect=2)
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_without_isolation_the_warning_is_plain_and_the_result_says_so(
+    proctor: Any, mini_task: Path
+) -> None:
+    result = proctor("run", "--backend", "none", "--json", "--tasks", str(mini_task))
+    assert "WARNING: no isolation" in result.stderr
+    (entry,) = json.loads(result.stdout)["results"]
+    assert entry["sandbox"]["isolation"] == "none"
+    assert entry["evaluation"]["score"] == 9
+
+
+def test_tasks_list_shows_eight_bundled_tasks_without_giving_them_away(proctor: Any) -> None:
+    cards = json.loads(proctor("tasks", "list", "--json").stdout)
+    assert len(cards) == 8
+    assert {card["points"] for card in cards} == {90}
+    shown = proctor("tasks", "list").stdout
+    assert all(card["id"] in shown for card in cards)
+    codes = "leak|outlier|scal|encod|imbalan|overfit|underfit"
+    assert not re.search(codes, json.dumps(cards), re.IGNORECASE)
+    assert "NONE" not in json.dumps(cards)
+
+
+def test_a_broken_task_is_complained_of_beside_the_others(
+    proctor: Any, mini_task: Path, task_with: Any
+) -> None:
+    task_with({"task.toml": "id = 3"})
+    result = proctor("tasks", "list", "--tasks", str(mini_task.parent), expect=1)
+    assert "mini" in result.stdout
+    assert "task.toml: id: Input should be a valid string" in result.stderr
+
+
+def test_tasks_show_keeps_the_rubric_back_until_asked(proctor: Any, mini_task: Path) -> None:
+    place = ["--tasks", str(mini_task)]
+    shown = proctor("tasks", "show", "mini", *place).stdout
+    assert "mend it" in shown
+    assert "stats.py" in shown
+    assert "OUTLIER" not in shown
+    assert "points at the mean" not in shown
+    assert "points at the mean" in proctor("tasks", "show", "mini", "--rubric", *place).stdout
+
+
+def test_tasks_check_proves_a_task(proctor: Any, mini_task: Path) -> None:
+    result = proctor("tasks", "check", "--tasks", str(mini_task))
+    assert "3 findings, 0 failed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "detail"),
+    [
+        ({"solution/workspace/stats.py": "def centre(values):\n    return 0.0\n"},
+         "solution", "fix earned 0 of 4"),
+        ({"workspace/stats.py": "def centre(values):\n    values = sorted(values)\n"
+                                "    return values[len(values) // 2]\n"},
+         "untouched", "fix earned 4 without any work"),
+        ({"decoys/constant/workspace/stats.py": None},
+         "decoy constant", "fix should fail"),
+        ({"grading/probe.py": "def cases(rng):\n    raise ValueError\n"},
+         "solution", "the instrument failed"),
+    ],
+)  # fmt: skip
+def test_tasks_check_finds_what_is_wrong_with_a_task(
+    proctor: Any, task_with: Any, changes: dict[str, str | None], check: str, detail: str
+) -> None:
+    place = task_with(changes)
+    result = proctor("tasks", "check", "--json", "--tasks", str(place), expect=1)
+    failed = [f for f in json.loads(result.stdout)["findings"] if not f["ok"]]
+    assert any(f["check"] == check and detail in f["detail"] for f in failed), failed
+
+
+@pytest.mark.parametrize("form", ["directory", "afterquery"])
+def test_tasks_schema_prints_a_json_schema(proctor: Any, form: str) -> None:
+    schema = json.loads(proctor("tasks", "schema", "--format", form).stdout)
+    Draft202012Validator.check_schema(schema)
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("client", ["claude-desktop", "claude-code", "cursor", "vscode"])
+async def test_the_printed_configuration_starts_a_server_from_anywhere(
+    proctor: Any, mini_task: Path, client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+    printed = proctor("mcp-config", client, "--tasks", str(mini_task)).stdout
+    config = json.loads(printed)
+    entry = config["servers" if client == "vscode" else "mcpServers"]["proctor"]
+    assert Path(entry["command"]).is_absolute()
+    fastmcp_config = {"mcpServers": {"proctor": {k: entry[k] for k in ("command", "args")}}}
+    fastmcp_config["mcpServers"]["proctor"]["cwd"] = "/"
+    fastmcp_config["mcpServers"]["proctor"]["env"] = {"XDG_DATA_HOME": str(tmp_path / "xdg")}
+    async with Client(fastmcp_config) as connected:
+        listed = await connected.call_tool("list_tasks", {})
+        assert "mini" in str(listed.content[0])
+
+
+@pytest.mark.parametrize("client", ["claude-desktop", "claude-code", "cursor", "vscode"])
+def test_the_printed_configuration_for_http_carries_url_and_token(
+    proctor: Any, client: str
+) -> None:
+    url = "http://127.0.0.1:8000/mcp"
+    printed = proctor("mcp-config", client, "--http", url, "--token", "tok-1").stdout
+    entry = json.loads(printed)["servers" if client == "vscode" else "mcpServers"]["proctor"]
+    assert url in json.dumps(entry)
+    assert "Bearer tok-1" in json.dumps(entry)
+
+
+async def test_serve_http_prints_where_it_listens_and_the_owner_token(
+    proctor_command: list[str], mini_task: Path, tmp_path: Path
+) -> None:
+    command = [
+        *proctor_command, "serve", "--http", "--port", "0", "--tasks", str(mini_task),
+        "--data", str(tmp_path / "data"),
+    ]  # fmt: skip
+    async with await anyio.open_process(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        said = ""
+        with anyio.fail_after(60):
+            while "Ctrl-C" not in said:
+                said += (await process.stderr.receive()).decode()
+        url = re.search(r"MCP endpoint +(\S+)", said)
+        token = re.search(r"owner token +(\S+)", said)
+        assert url
+        assert token
+        transport = StreamableHttpTransport(url[1], auth=BearerAuth(token[1]))
+        async with Client(transport) as client:
+            assert len(await client.list_tools()) == 10
+        base = url[1].removesuffix("/mcp")
+        async with httpx2.AsyncClient(base_url=base) as http:
+            assert (await http.get("/sessions")).status_code == 401
+        process.send_signal(signal.SIGINT)
+        with anyio.fail_after(30):
+            assert await process.wait() == 0
+
+
+def test_help_imports_nothing_heavy(proctor_command: list[str]) -> None:
+    code = """
+import sys
+sys.argv[1:] = ["--help"]
+try:
+    from proctor.clients.cli import main
+    main()
+finally:
+    print(sorted({"mcp", "fastmcp", "numpy", "pydantic", "uvicorn"} & set(sys.modules)))
+"""
+    result = subprocess.run(
+        [proctor_command[0], "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.stdout.rstrip().endswith("[]"), result.stdout + result.stderr

@@ -1,0 +1,105 @@
+"""Who may do what over HTTP."""
+
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("token", [None, "wrong", "owner-token2", "owner-toke", "ä"])
+async def test_nobody_gets_in_without_a_token(serving: Any, token: str | None) -> None:
+    async with serving() as server:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}".encode()}
+        async with server.owner(None) as http:
+            for method, path in (
+                ("POST", "/mcp"), ("GET", "/mcp"), ("POST", "/sessions"), ("GET", "/sessions"),
+                ("GET", "/sessions/x"), ("DELETE", "/sessions/x"), ("POST", "/s/wrong/mcp"),
+                ("GET", "/nope"),
+            ):  # fmt: skip
+                response = await http.request(method, path, headers=headers, json={})
+                assert response.status_code == 401, (method, path)
+                assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_health_needs_no_token(serving: Any) -> None:
+    async with serving() as server, server.owner(None) as http:
+        assert (await http.get("/health")).json()["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [("Host", "evil.example", 421), ("Origin", "http://evil.example", 403),
+     ("Host", "127.0.0.1.evil.example", 421)],
+)  # fmt: skip
+async def test_foreign_hosts_and_origins_are_refused_everywhere(
+    serving: Any, header: str, value: str, status: int
+) -> None:
+    async with serving() as server, server.owner() as http:
+        for method, path in (("POST", "/mcp"), ("GET", "/sessions"), ("GET", "/health")):
+            response = await http.request(method, path, headers={header: value})
+            assert response.status_code == status, path
+
+
+async def test_a_sessions_token_is_no_owners_token(serving: Any) -> None:
+    async with serving() as server:
+        ticket = await server.ticket()
+        async with server.owner(ticket["token"]) as http:
+            session = f"/sessions/{ticket['session_id']}"
+            for method, path in (
+                ("POST", "/sessions"), ("GET", "/sessions"), ("GET", session), ("DELETE", session)
+            ):  # fmt: skip
+                response = await http.request(method, path, json={"task_id": "mini"})
+                assert response.status_code == 403, (method, path)
+                assert "owner" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("request_body", "status", "message"),
+    [
+        ({"task_id": "nope"}, 404, "no task 'nope'"),
+        ({}, 422, "task_id"),
+        ({"task_id": "mini", "colour": 1}, 422, "colour"),
+        ({"task_id": "mini", "label": "../x"}, 422, "label"),
+        ({"task_id": "mini", "label": "/etc/x"}, 422, "label"),
+        ({"task_id": "mini", "label": "a/.hidden"}, 422, "label"),
+        ("mini", 422, "session request"),
+    ],
+)
+async def test_a_bad_session_request_says_what_is_wrong(
+    serving: Any, request_body: object, status: int, message: str
+) -> None:
+    async with serving() as server, server.owner() as http:
+        response = await http.post("/sessions", json=request_body)
+        assert response.status_code == status
+        assert message in response.json()["error"]
+        assert not server.sessions.all()
+
+
+async def test_a_body_that_is_not_json_is_refused(serving: Any) -> None:
+    async with serving() as server, server.owner() as http:
+        json_type = {"Content-Type": "application/json"}
+        response = await http.post("/sessions", content=b"\xff", headers=json_type)
+        assert response.status_code == 422
+
+
+async def test_a_label_is_taken_once(serving: Any) -> None:
+    async with serving() as server, server.owner() as http:
+        request = {"task_id": "mini", "label": "mine"}
+        assert (await http.post("/sessions", json=request)).status_code == 201
+        again = await http.post("/sessions", json=request)
+        assert again.status_code == 409
+        assert "exists" in again.json()["error"]
+
+
+async def test_the_owner_sees_and_abandons_every_session(serving: Any) -> None:
+    async with serving() as server:
+        tickets = [await server.ticket() for _ in range(2)]
+        async with server.owner() as http:
+            listed = (await http.get("/sessions")).json()
+            assert [record["session_id"] for record in listed] == [
+                ticket["session_id"] for ticket in tickets
+            ]
+            assert all(record["state"] == "open" for record in listed)
+            assert not any(ticket["token"] in str(listed) for ticket in tickets)
+            gone = await http.delete(f"/sessions/{tickets[0]['session_id']}")
+            assert gone.json()["state"] == "abandoned"
+            assert (await http.get("/sessions/nope")).status_code == 404
