@@ -286,9 +286,10 @@ def test_the_schema_accepts_what_is_accepted_and_refuses_what_is_not(mini_task: 
     schema = directory_schema()
     Draft202012Validator.check_schema(schema)
     Draft202012Validator.check_schema(afterquery_schema())
-    validator = Draft202012Validator(schema)
+    validator: Any = Draft202012Validator(schema)
+    afterquery: Any = Draft202012Validator(afterquery_schema())
     task = tomllib.loads((mini_task / "task.toml").read_text())
     assert validator.is_valid(task)
     task["criteria"][0]["options"] = {"pointer": 3}
     assert not validator.is_valid(task)
-    assert Draft202012Validator(afterquery_schema()).is_valid(DOCUMENT)
+    assert afterquery.is_valid(DOCUMENT)
