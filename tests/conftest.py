@@ -188,14 +188,14 @@ class Processes:
     async def appear(self, marker: str) -> Path:
         """Wait until there is one."""
         with anyio.fail_after(20):
-            while not (found := self.marked(marker)):  # noqa: ASYNC110 - /proc tells nobody
+            while not (found := self.marked(marker)):
                 await anyio.sleep(0.02)
         return found[0]
 
     async def vanish(self, marker: str) -> None:
         """Wait until there is none."""
         with anyio.fail_after(20):
-            while self.marked(marker):  # noqa: ASYNC110 - /proc tells nobody
+            while self.marked(marker):
                 await anyio.sleep(0.02)
 
 

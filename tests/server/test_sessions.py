@@ -12,7 +12,6 @@ from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 
 from proctor.sandbox_backends.local import open_plain
-from proctor.server import sessions as module
 
 WORK_TOOLS = [
     "read_file", "write_file", "edit_file", "list_files", "run_python", "bash_exec", "status",
@@ -285,30 +284,58 @@ async def test_a_session_past_its_deadline_is_handed_in_and_graded(
 
 
 async def test_submit_refuses_new_calls_cancels_old_ones_and_kills_what_was_left(
-    serving: Any, processes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serving: Any, processes: Any, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "IN_FLIGHT_GRACE_S", 0.5)
     marker = f"left-{tmp_path}"
     left = f"setsid nohup bash -c 'exec -a {marker} sleep 300' >/dev/null 2>&1 &"
     async with serving() as server:
         ticket = await server.ticket()
+        outcome: list[str] = []
         async with server.client(ticket["token"]) as client:
             await call(client, "bash_exec", command=left)
             await processes.appear(marker)
-            outcome: list[str] = []
 
             async def long_call() -> None:
-                outcome.append(await refused(client, "bash_exec", command="sleep 60; touch late"))
+                outcome.append(await refused(client, "bash_exec", command="sleep 90; touch late"))
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(long_call)
-                await anyio.sleep(0.5)
-                await call(client, "submit", answer="")
+                await _until_in_flight(server.sessions.with_id(ticket["session_id"]))
+                tasks.start_soon(call, client, "submit")
+                with anyio.fail_after(5):
+                    while "has ended" not in (await _call_or_refusal(client, "list_files")):
+                        await anyio.sleep(0.05)
         await processes.vanish(marker)
         assert "the session ended" in outcome[0]
-        record = await server.record(ticket["session_id"])
+        record = await _graded(server, ticket["session_id"])
         files = server.records / record["label"] / "submission" / "workspace"
         assert not (files / "late").exists()
+
+
+async def _until_in_flight(session: Any) -> None:
+    with anyio.fail_after(20):
+        before = session.tool_calls
+        while session.tool_calls == before:
+            await anyio.sleep(0.02)
+
+
+async def _call_or_refusal(client: Any, tool: str) -> str:
+    result = await client.call_tool(tool, {}, raise_on_error=False)
+    return text(result)
+
+
+async def test_a_long_call_reports_progress(serving: Any) -> None:
+    heard: list[str] = []
+
+    async def listen(progress: float, total: float | None, message: str | None) -> None:
+        del progress, total
+        heard.append(message or "")
+
+    async with serving() as server:
+        ticket = await server.ticket()
+        async with server.client(ticket["token"], progress_handler=listen) as client:
+            await call(client, "bash_exec", command="sleep 11")
+    assert heard == ["bash_exec has been running 10 s"]
 
 
 async def test_a_disconnect_does_not_stop_grading(serving: Any) -> None:
@@ -321,13 +348,14 @@ async def test_a_disconnect_does_not_stop_grading(serving: Any) -> None:
         assert record["submission"]["answer"] == "bye"
 
 
+@ERAS
 async def test_a_cancelled_call_kills_its_command(
-    serving: Any, processes: Any, tmp_path: Path
+    serving: Any, processes: Any, tmp_path: Path, era: str
 ) -> None:
     marker = f"cancelled-{tmp_path}"
     async with serving() as server:
         ticket = await server.ticket()
-        async with server.client(ticket["token"], mode="legacy") as client:
+        async with server.client(ticket["token"], mode=era) as client:
 
             async def run() -> None:
                 await client.call_tool("bash_exec", {"command": f"exec -a {marker} sleep 300"})

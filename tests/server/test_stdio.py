@@ -1,8 +1,10 @@
 """The server as a desktop client starts it: a child process on stdin and stdout."""
 
 import json
+import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +83,37 @@ async def test_a_signal_ends_the_server_and_keeps_the_open_session(
             said = b""
             while b"sessions are kept" not in said:
                 said += await process.stderr.receive()
-            while not records(tmp_path):  # noqa: ASYNC110 - another process's file
+            while not records(tmp_path):
                 await anyio.sleep(0.05)
             await anyio.sleep(0.2)
             process.send_signal(number)
             assert await process.wait() == 128 + number
     (record,) = records(tmp_path)
     assert record["state"] == "abandoned"
+
+
+async def test_a_killed_server_has_lost_no_acknowledged_event_and_leaves_nothing_running(
+    serve: Any, tmp_path: Path, processes: Any
+) -> None:
+    marker = f"left-{tmp_path}"
+    command = serve()
+    transport = StdioTransport(command[0], command[1:], keep_alive=False)
+    with suppress(Exception):  # the client's own, once its server is gone
+        async with Client(transport, timeout=30) as client:
+            await call(client, "start_task", task_id="mini")
+            await call(
+                client, "bash_exec", command=f"setsid bash -c 'exec -a {marker} sleep 300' &"
+            )
+            await call(client, "write_file", path="f.txt", content="acknowledged")
+            await processes.appear(marker)
+            (server,) = processes.marked(str(tmp_path / "data"))
+            os.kill(int(server.name), signal.SIGKILL)
+            await call(client, "status")
+    await processes.vanish(marker)
+    (place,) = (tmp_path / "data" / "sessions").iterdir()
+    events = [json.loads(line) for line in (place / "transcript.jsonl").read_text().splitlines()]
+    assert events[-1]["type"] == "tool_result"
+    assert events[-2]["data"]["arguments"]["content"] == "acknowledged"
 
 
 async def test_an_unknown_task_is_a_usage_error(serve: Any) -> None:
