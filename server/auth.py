@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proctor.schemas.session import Reveal
 from proctor.server.seat import Seat
-from proctor.server.sessions import Session, Sessions
+from proctor.server.session import Session
+from proctor.server.sessions import Sessions
 
 SEAT = "proctor.seat"
 IS_OWNER = "proctor.is_owner"

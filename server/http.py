@@ -28,7 +28,8 @@ from proctor.server.auth import IS_OWNER, SEAT, Authentication, security_setting
 from proctor.server.mcp import Request as MCPRequest
 from proctor.server.mcp import build_server
 from proctor.server.seat import Seat
-from proctor.server.sessions import Session, Sessions
+from proctor.server.session import Session
+from proctor.server.sessions import Sessions
 
 MAX_BODY_BYTES = 32 << 20
 

@@ -26,7 +26,7 @@ from proctor.sandbox_backends.concurrency import alongside
 from proctor.schemas.errors import ProctorError, TaskError
 from proctor.schemas.task import Task
 from proctor.server.seat import Seat
-from proctor.server.sessions import Session
+from proctor.server.session import Session
 from proctor.server.tools import TOOLS, Tool
 from proctor.server.tools.texts import briefing
 

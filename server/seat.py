@@ -13,7 +13,8 @@ from proctor.sandbox_backends.base import Sandbox
 from proctor.schemas.errors import SessionError
 from proctor.schemas.session import Reveal
 from proctor.schemas.task import Task
-from proctor.server.sessions import Session, Sessions
+from proctor.server.session import Session
+from proctor.server.sessions import Sessions
 
 GRADE_WAIT_S = 45.0
 """How long ``submit`` waits for the grade: clients give up on a call after a minute."""

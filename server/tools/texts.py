@@ -2,7 +2,7 @@
 
 from proctor.schemas.grade import Grade
 from proctor.schemas.session import Reveal
-from proctor.server.sessions import Session
+from proctor.server.session import Session
 
 
 async def briefing(session: Session) -> str:

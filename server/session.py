@@ -1,0 +1,189 @@
+"""One session: an attempt at one task, with its sandbox, its budget and its end.
+
+It holds the state that clients' calls, the deadline and the submission meet in. What happens to
+it, and when, is decided by `proctor.server.sessions`.
+"""
+
+import secrets
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import anyio
+
+from proctor.sandbox_backends.archive import pack
+from proctor.sandbox_backends.base import Backend, Sandbox
+from proctor.schemas.errors import SandboxError, SandboxStartError, SessionError
+from proctor.schemas.grade import Grade
+from proctor.schemas.session import SessionRecord, SessionState, Submission
+from proctor.schemas.task import Task
+from proctor.server.record import Record
+
+IN_FLIGHT_GRACE_S = 10.0
+"""How long calls that were running at submission may still take."""
+
+
+class Session:
+    """One attempt at one task, as the server keeps it."""
+
+    def __init__(self, session_id: str, label: str, task: Task, record: Record) -> None:
+        self.id = session_id
+        self.label = label
+        self.token = secrets.token_urlsafe(32)
+        self.task = task
+        self.record = record
+        self.state: SessionState = "open"
+        self.started_at = datetime.now(UTC)
+        self.ended_at: datetime | None = None
+        self.deadline = time.monotonic() + task.limits.time_s
+        self.tool_calls = 0
+        self.sandbox: Sandbox | None = None
+        self.submission: Submission | None = None
+        self.grade: Grade | None = None
+        self.error: str | None = None
+        self.settled = anyio.Event()
+        """Set once nothing more will happen: graded, abandoned or failed."""
+        self._calls: set[anyio.CancelScope] = set()
+        self._idle = anyio.Event()
+        self._idle.set()
+        self._ended = anyio.Event()
+        self._wanted, self._ready, self._released = anyio.Event(), anyio.Event(), anyio.Event()
+
+    @property
+    def time_left_s(self) -> float:
+        """Seconds until the session ends by itself."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def calls_left(self) -> int:
+        """Tool calls that the budget still allows."""
+        return max(0, self.task.limits.tool_calls - self.tool_calls)
+
+    def snapshot(self) -> SessionRecord:
+        """The session as its owner may see it."""
+        return SessionRecord(
+            session_id=self.id,
+            task_id=self.task.id,
+            task_digest=self.task.digest(),
+            label=self.label,
+            directory=str(self.record.directory),
+            state=self.state,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            tool_calls=self.tool_calls,
+            sandbox=self.sandbox.info if self.sandbox else None,
+            submission=self.submission,
+            grade=self.grade,
+            error=self.error,
+        )
+
+    async def save(self) -> None:
+        """Put the session as it stands on disk."""
+        await self.record.save(self.snapshot())
+
+    @contextmanager
+    def call(self) -> Generator[None]:
+        """Count a tool call, and let the session's end cancel it.
+
+        Raises:
+            SessionError: The session has ended, or its budget is spent.
+        """
+        self._refuse_if_ended()
+        if not self.calls_left:
+            raise SessionError(
+                f"the budget of {self.task.limits.tool_calls} tool calls is spent; "
+                "call submit with your final answer"
+            )
+        self.tool_calls += 1
+        with anyio.CancelScope() as scope:
+            if not self._calls:
+                self._idle = anyio.Event()
+            self._calls.add(scope)
+            try:
+                yield
+            finally:
+                self._calls.discard(scope)
+                if not self._calls:
+                    self._idle.set()
+        if scope.cancelled_caught:
+            raise SessionError(f"the session ended ({self.state}) while this call was running")
+
+    async def open_sandbox(self) -> Sandbox:
+        """The session's sandbox, started when it is first wanted.
+
+        Raises:
+            SandboxError: There is none, and never will be.
+        """
+        self._wanted.set()
+        await self._ready.wait()
+        if self.sandbox is None or self.error is not None:
+            raise SandboxStartError(self.error or "the sandbox did not start")
+        return self.sandbox
+
+    async def keep_sandbox(self, backend: Backend) -> None:
+        """Hold the sandbox's context from when it is wanted until it is released.
+
+        Raises:
+            SandboxError: It did not come up.
+        """
+        await self._wanted.wait()
+        try:
+            async with backend(self.task.sandbox) as sandbox:
+                await sandbox.restore(pack(self.task.workspace))
+                await self.record.append("sandbox_ready", sandbox.info.model_dump())
+                self.sandbox = sandbox
+                self._ready.set()
+                await self._released.wait()
+        except SandboxError as error:
+            self.error = f"the sandbox failed: {error}"
+            raise
+        finally:
+            self._ready.set()
+
+    def release_sandbox(self) -> None:
+        """Let the sandbox go; it was not, and will not be, wanted otherwise."""
+        self._released.set()
+        self._wanted.set()
+
+    def begin_ending(self) -> None:
+        """Refuse new calls from now on.
+
+        Raises:
+            SessionError: It is ending already.
+        """
+        self._refuse_if_ended()
+        self.state = "submitting"
+        self._ended = anyio.Event()
+
+    def finish_ending(self) -> None:
+        """Let those go on who wait for the ending that `begin_ending` began."""
+        self._ended.set()
+
+    async def wait_for_ending(self) -> None:
+        """Wait until an ending under way is over, one way or the other."""
+        if self.state == "submitting":
+            await self._ended.wait()
+
+    async def end_calls(self) -> None:
+        """Wait a while for running calls, then cancel them."""
+        with anyio.move_on_after(IN_FLIGHT_GRACE_S):
+            await self._idle.wait()
+        for scope in self._calls:
+            scope.cancel()
+        with anyio.move_on_after(IN_FLIGHT_GRACE_S):
+            await self._idle.wait()
+
+    async def settle(self, state: SessionState, error: str | None = None) -> None:
+        """Come to the end: nothing more will happen."""
+        self.state = state
+        self.error = error or self.error
+        self.ended_at = self.ended_at or datetime.now(UTC)
+        self.release_sandbox()
+        await self.record.append("ended", {"state": state, "error": self.error})
+        await self.save()
+        self.settled.set()
+
+    def _refuse_if_ended(self) -> None:
+        if self.state != "open":
+            raise SessionError(f"session {self.id} has ended ({self.state}); nothing can be added")
