@@ -47,11 +47,15 @@ async def _measure(work: Work, criterion: Criterion) -> Score:
         return Score(state="invalid", evidence=str(error))
     except (GradingError, SandboxError) as error:
         logger.warning("criterion %s of %s is ungraded: %s", criterion.id, work.task.id, error)
-        return Score(state="ungraded", evidence=f"the instrument failed: {error}")
+        return _broken(str(error))
     except Exception as error:  # a grader's bug must cost neither credit nor the other criteria
         logger.exception("criterion %s of %s is ungraded", criterion.id, work.task.id)
-        return Score(state="ungraded", evidence=f"the instrument failed: {type(error).__name__}")
+        return _broken(type(error).__name__)
     return score.model_copy(update={"credit": snap(score.credit, criterion)})
+
+
+def _broken(reason: str) -> Score:
+    return Score(state="ungraded", evidence=f"the instrument failed: {reason}", broken=True)
 
 
 def _add_up(task: Task, scores: dict[str, Score], snapshot_sha256: str | None) -> Grade:

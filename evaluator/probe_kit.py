@@ -27,6 +27,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+HUGE = 1e100
+"""Numbers beyond it would overflow in a check's arithmetic."""
+
 
 class Invalid(Exception):  # noqa: N818 - authors raise it as a statement about the agent's output
     """The agent's code left nothing that can be judged: the check that reads it earns nothing."""
@@ -68,22 +71,27 @@ class Outputs:
         """
         path = self._path(f"{key}.npy")
         try:
-            array: np.ndarray[Any, np.dtype[Any]] = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
+            with path.open("rb") as file:
+                array: np.ndarray[Any, np.dtype[Any]] = np.lib.format.read_array(
+                    file, allow_pickle=False
+                )
+        except Exception as error:  # whatever a crafted file makes the reader raise
             raise Invalid(f"case {self.name}: {path.name} is not a plain array: {error}") from error
         fits = len(array.shape) == len(shape) and all(
             want is None or have == want for have, want in zip(array.shape, shape, strict=True)
         )
+        if array.dtype.kind not in "fiubSU":
+            raise Invalid(f"case {self.name}: {path.name} holds {array.dtype}, no plain values")
         if not fits:
             raise Invalid(
                 f"case {self.name}: {path.name} has shape {array.shape}, expected {shape}"
             )
-        if finite and array.dtype.kind in "fc" and not bool(np.isfinite(array).all()):
+        if finite and array.dtype.kind == "f" and not bool(np.isfinite(array).all()):
             raise Invalid(f"case {self.name}: {path.name} holds NaN or infinity")
         return array
 
     def numbers(self, key: str, shape: tuple[int | None, ...]) -> np.ndarray[Any, np.dtype[Any]]:
-        """Read ``<key>.npy`` as finite float64 numbers.
+        """Read ``<key>.npy`` as finite float64 numbers of ordinary size.
 
         Raises:
             Invalid: As `array`, or the values are not numbers.
@@ -91,7 +99,10 @@ class Outputs:
         array = self.array(key, shape)
         if array.dtype.kind not in "fiub":
             raise Invalid(f"case {self.name}: {key}.npy holds {array.dtype}, expected numbers")
-        return array.astype(np.float64)
+        numbers = array.astype(np.float64)
+        if not bool((np.abs(numbers) < HUGE).all()):
+            raise Invalid(f"case {self.name}: {key}.npy holds numbers beyond {HUGE:g}")
+        return numbers
 
     def value(self, key: str) -> Any:  # noqa: ANN401 - JSON
         """Read ``<key>.json``.
@@ -102,7 +113,7 @@ class Outputs:
         path = self._path(f"{key}.json")
         try:
             return json.loads(path.read_text("utf-8"))
-        except (ValueError, RecursionError) as error:
+        except Exception as error:  # whatever a crafted file makes the reader raise
             raise Invalid(f"case {self.name}: {path.name} is not JSON: {error}") from error
 
     def number(self, key: str) -> float:
@@ -112,13 +123,13 @@ class Outputs:
             Invalid: As `value`, or it is not a finite number.
         """
         value = self.value(key)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        try:
+            number = math.nan if isinstance(value, bool | str) else float(value)
+        except (TypeError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
             raise Invalid(f"case {self.name}: {key}.json holds {value!r:.80}, expected a number")
-        return float(value)
+        return number
 
     def _path(self, name: str) -> Path:
         path = self.directory / name

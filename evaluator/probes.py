@@ -20,7 +20,7 @@ from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.base import Value
-from proctor.schemas.errors import GradingError, SandboxLostError
+from proctor.schemas.errors import GradingError, SandboxLostError, SubmissionError
 from proctor.schemas.sandbox import ExecResult
 from proctor.schemas.task import FileTree
 
@@ -63,6 +63,7 @@ async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> Ma
     Raises:
         GradingError: The verdict code failed.
         SandboxError: A sandbox failed.
+        SubmissionError: What was handed in cannot be restored.
     """
     async with work.backend(work.task.sandbox) as sandbox:
         verdicts = _VerdictSandbox(sandbox, work, probe)
@@ -138,7 +139,10 @@ async def _run_driver(work: Work, driver: str, inputs: FileTree, timeout_s: floa
 async def _run_driver_once(work: Work, driver: str, inputs: FileTree, timeout_s: float) -> Left:
     async with work.backend(work.task.sandbox) as sandbox:
         with work.snapshot.open("rb") as snapshot:
-            await sandbox.restore(snapshot)
+            try:
+                await sandbox.restore(snapshot)
+            except (OSError, ValueError) as error:
+                raise SubmissionError(f"what was handed in cannot be unpacked: {error}") from error
         exam = f"{sandbox.info.scratch}/exam"
         given = {f"in/{name}": data for name, data in inputs.items()}
         name = PurePosixPath(driver).name

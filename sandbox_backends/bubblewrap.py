@@ -78,6 +78,11 @@ class Launch:
 
     def _view(self) -> Iterator[str]:
         """Every mount of the sandbox. What comes later covers what came before."""
+        yield from ("--proc", "/proc", "--dev", "/dev")
+        memory = self._spec.memory_bytes  # in-memory files alone must never exhaust it
+        shared, temporary = min(SHARED_MEMORY_BYTES, memory // 8), min(TMP_BYTES, memory // 4)
+        yield from ("--perms", "1777", "--size", str(shared), "--tmpfs", "/dev/shm")  # noqa: S108 - inside
+        yield from ("--perms", "1777", "--size", str(temporary), "--tmpfs", "/tmp")  # noqa: S108 - inside
         shown: list[Path] = []
         for name in SYSTEM:
             path = Path(name)
@@ -99,9 +104,6 @@ class Launch:
             yield from self._bind(
                 Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
             )
-        yield from ("--proc", "/proc", "--dev", "/dev")
-        yield from ("--perms", "1777", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm")  # noqa: S108 - inside
-        yield from ("--perms", "1777", "--size", str(TMP_BYTES), "--tmpfs", "/tmp")  # noqa: S108 - inside
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
 

@@ -43,12 +43,14 @@ def control_group(spec: SandboxSpec) -> Generator[tuple[Path, ...]]:
 
 
 def sweep() -> None:
-    """Remove the empty groups that killed servers left behind; those in use stay."""
+    """Remove the empty groups that killed servers left behind; those of live ones stay."""
     for parent in (MOUNT / PARENT, *(MOUNT / c / PARENT for c in ("memory", "pids", "cpu"))):
         if parent.is_dir():
             for group in parent.iterdir():
-                with suppress(OSError):
-                    group.rmdir()
+                owner = group.name.partition("-")[0]
+                if not Path("/proc", owner).exists():
+                    with suppress(OSError):
+                        group.rmdir()
 
 
 def _make(name: str, spec: SandboxSpec, made: list[Path]) -> None:

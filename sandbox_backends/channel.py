@@ -36,8 +36,11 @@ HEADER = struct.Struct(">II")
 CHUNK = 1 << 18
 REPLY_LIMIT = 2 << 20
 """Bytes of one reply frame; the helper sends less, so a larger one is forged or corrupt."""
-GIVE_UP_S = 10.0
-"""How long a cancelled command may take to be killed before the call is left."""
+REQUEST_LIMIT = 1 << 20
+"""Bytes of a request without the files that it brings."""
+GIVE_UP_S = 30.0
+"""How long a command that was cancelled or timed out may take to be killed, before its sandbox
+counts as lost."""
 NOT_KEPT = ("__pycache__",)
 """What no snapshot holds: derived, and a place to hide code that the grader would run."""
 
@@ -139,8 +142,11 @@ class Channel:
 
         Raises:
             SandboxLostError: The sandbox is gone.
+            ValueError: The request is too long.
         """
         meta = json.dumps(fields).encode()
+        if len(meta) > REQUEST_LIMIT:
+            raise ValueError(f"a request of {len(meta)} bytes, more than {REQUEST_LIMIT}")
         await self.send(HEADER.pack(len(meta), len(data)) + meta + data)
 
     @asynccontextmanager
@@ -173,11 +179,14 @@ class Channel:
             del self._waiting[number]
 
     async def _send_request(self, request: dict[str, Any], upload: BinaryIO | None) -> None:
-        chunk = upload.read(CHUNK) if upload else b""
-        while upload and (following := upload.read(CHUNK)):
-            await self.post({**request, "more": True}, chunk)
-            chunk = following
-        await self.post(request, chunk)
+        if upload is None:
+            await self.post(request)
+            return
+        chunk, part = upload.read(CHUNK), 0
+        while following := upload.read(CHUNK):
+            await self.post({**request, "part": part, "more": True}, chunk)
+            chunk, part = following, part + 1
+        await self.post({**request, "part": part}, chunk)
 
 
 def _as_exception(meta: Mapping[str, Any]) -> Exception:
@@ -240,10 +249,13 @@ class ChannelSandbox(Sandbox):
         }
         async with self._channel.ask("exec", request) as exchange:
             try:
-                about, data = await exchange.all()
+                with anyio.fail_after(timeout_s + GIVE_UP_S):
+                    about, data = await exchange.all()
             except anyio.get_cancelled_exc_class():
                 await self._kill(exchange)
                 raise
+            except TimeoutError as error:
+                raise SandboxLostError("the sandbox does not answer") from error
         return _exec_result(about, data)
 
     async def _kill(self, exchange: Exchange) -> None:

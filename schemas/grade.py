@@ -20,6 +20,8 @@ class Score(Value):
     """The share of the criterion's points that was earned; 0 unless scored."""
     evidence: str
     """What was measured and against which bound, or why nothing was."""
+    broken: bool = False
+    """Whether the instrument failed, rather than being absent; only where ungraded."""
 
 
 class CriterionResult(Value):
@@ -37,6 +39,7 @@ class CriterionResult(Value):
     """The score's evidence, under AfterQuery's name."""
     state: ScoreState
     credit: float
+    broken: bool = False
 
 
 class Grade(Value):

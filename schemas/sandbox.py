@@ -2,11 +2,14 @@
 
 from typing import Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from proctor.schemas.base import Value
 
 MEBIBYTE = 1 << 20
+SYSTEM_PLACES = frozenset(
+    ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
+)
 
 Isolation: TypeAlias = Literal["namespaces", "container", "none"]
 """What stands between the agent and the host."""
@@ -33,6 +36,13 @@ class SandboxSpec(Value):
     """Where ``run_python`` starts a script: in the workspace, or beside the script."""
     isolation_required: bool = False
     """Refuse a sandbox whose isolation is ``none``."""
+
+    @field_validator("workdir")
+    @classmethod
+    def _workdir_is_no_place_of_the_system(cls, workdir: str) -> str:
+        if workdir.split("/")[1] in SYSTEM_PLACES or {".", ".."} & set(workdir.split("/")):
+            raise ValueError(f"{workdir!r} is no place for a workspace; use one such as '/app'")
+        return workdir
 
 
 class SandboxInfo(Value):

@@ -1,5 +1,6 @@
 """A session: one attempt at one task, opened and closed by the server."""
 
+import hashlib
 from typing import Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
@@ -50,8 +51,17 @@ class Submission(Value):
     """Of the uncompressed archive; None where the workspace could not be kept."""
     snapshot_bytes: int = 0
     files: int = 0
+    skipped: tuple[str, ...] = ()
+    """What could not be kept: devices, sockets, FIFOs, unreadable files."""
     problem: str | None = None
     """Why the hand-in cannot be graded, where it cannot."""
+
+    @property
+    def receipt(self) -> str:
+        """A short name of what was handed in, workspace and answer."""
+        seal = hashlib.sha256(f"{self.snapshot_sha256}\n".encode())
+        seal.update(self.answer.encode("utf-8", "replace"))
+        return seal.hexdigest()[:16]
 
 
 class SessionRecord(Value):

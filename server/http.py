@@ -93,8 +93,12 @@ class OwnerAPI:
         try:
             wanted = SessionRequest.model_validate(await request.json())
             session = await self._sessions.open(wanted.task_id, wanted.label)
-        except (ValidationError, ValueError) as error:
-            raise HTTPException(422, f"the request is not a session request: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "the body"
+            raise HTTPException(422, f"no session request: {key}: {first['msg']}") from error
+        except ValueError as error:
+            raise HTTPException(422, f"the body is not JSON: {error}") from error
         except TaskError as error:
             raise HTTPException(404, str(error)) from error
         except SessionError as error:
@@ -111,18 +115,18 @@ class OwnerAPI:
     async def all(self, request: Request) -> Response:
         """``GET /sessions``."""
         _owner_only(request)
-        records = [s.snapshot().model_dump(mode="json") for s in self._sessions.all()]
+        records = [s.as_record().model_dump(mode="json") for s in self._sessions.all()]
         return JSONResponse(records)
 
     async def one(self, request: Request) -> Response:
         """``GET /sessions/{id}``."""
-        return _json(self._find(request).snapshot())
+        return _json(self._find(request).as_record())
 
     async def abandon(self, request: Request) -> Response:
         """``DELETE /sessions/{id}``."""
         session = self._find(request)
         await self._sessions.abandon(session)
-        return _json(session.snapshot())
+        return _json(session.as_record())
 
     def _find(self, request: Request) -> Session:
         _owner_only(request)

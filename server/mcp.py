@@ -26,7 +26,6 @@ from proctor.sandbox_backends.concurrency import alongside
 from proctor.schemas.errors import ProctorError, TaskError
 from proctor.schemas.task import Task
 from proctor.server.seat import Seat
-from proctor.server.session import Session
 from proctor.server.tools import TOOLS, Tool
 from proctor.server.tools.texts import briefing
 
@@ -116,9 +115,10 @@ def _exposed(tool: Tool) -> Callable[..., Awaitable[Any]]:
     async def run(ctx: AnyContext, **arguments: Any) -> Any:  # noqa: ANN401 - the tool's own
         seat = _seat.get()
         given = {name: value for name, value in arguments.items() if name in signature.parameters}
-        if not on_sandbox:
-            return await _told(tool.run(seat, **given))
-        return await _on_sandbox(tool, seat, ctx, given)
+        work = _on_sandbox if on_sandbox else _on_seat
+        async with _recorded(seat, tool, given) as outcome, _progress(ctx, tool):
+            outcome.value = await _told(work(tool, seat, given))
+        return outcome.value
 
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=AnyContext)
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest]
@@ -129,19 +129,11 @@ def _exposed(tool: Tool) -> Callable[..., Awaitable[Any]]:
     return run
 
 
-async def _on_sandbox(tool: Tool, seat: Seat, ctx: AnyContext, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    name = tool.run.__name__
-    try:
-        session = seat.session
-    except ProctorError as error:
-        raise ToolError(str(error)) from error
-    number = session.tool_calls
-    async with _recorded(session, name, given, number) as outcome, _progress(ctx, name):
-        outcome.value = await _told(_work(tool, seat, given))
-    return outcome.value
+async def _on_seat(tool: Tool, seat: Seat, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    return await tool.run(seat, **given)
 
 
-async def _work(tool: Tool, seat: Seat, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+async def _on_sandbox(tool: Tool, seat: Seat, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
     async with seat.working() as sandbox:
         return await tool.run(sandbox, **given)
 
@@ -162,18 +154,27 @@ class _Outcome:
 
 
 @asynccontextmanager
-async def _recorded(
-    session: Session, name: str, given: Mapping[str, Any], number: int
-) -> AsyncGenerator[_Outcome]:
-    """Put a call on disk before it runs, and its result before it is answered."""
+async def _recorded(seat: Seat, tool: Tool, given: Mapping[str, Any]) -> AsyncGenerator[_Outcome]:
+    """Put a call on disk before it runs, and its result before it is answered.
+
+    What is called without an open session, or answered after its end, is no part of a transcript.
+    """
+    outcome, started, error = _Outcome(), time.monotonic(), "it failed unexpectedly"
+    session = seat.session if seat.is_open else None
+    if session is None:
+        yield outcome
+        return
+    name, number = tool.run.__name__, session.record.next_call()
     shown = {key: _cut(value) for key, value in given.items()}
     await session.record.append("tool_call", {"call": number, "tool": name, "arguments": shown})
-    outcome, started, error = _Outcome(), time.monotonic(), "the call was cancelled"
     try:
         yield outcome
         error = ""
     except ToolError as failure:
         error = str(failure)
+        raise
+    except anyio.get_cancelled_exc_class():
+        error = "the call was cancelled"
         raise
     finally:
         result = {
@@ -183,7 +184,8 @@ async def _recorded(
             "text": _cut(error or outcome.value),
             "duration_s": round(time.monotonic() - started, 4),
         }
-        await session.record.append("tool_result", result)
+        if not session.settled.is_set():
+            await session.record.append("tool_result", result)
 
 
 def _cut(value: Any) -> Any:  # noqa: ANN401 - JSON
@@ -195,7 +197,7 @@ def _cut(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 @asynccontextmanager
-async def _progress(ctx: AnyContext, name: str) -> AsyncGenerator[None]:
+async def _progress(ctx: AnyContext, tool: Tool) -> AsyncGenerator[None]:
     """Report progress while a call runs: clients give up on a silent one after a minute."""
 
     async def report() -> None:
@@ -203,7 +205,8 @@ async def _progress(ctx: AnyContext, name: str) -> AsyncGenerator[None]:
         while True:
             await anyio.sleep(PROGRESS_EVERY_S)
             elapsed = time.monotonic() - started
-            await ctx.report_progress(elapsed, message=f"{name} has been running {elapsed:.0f} s")
+            message = f"{tool.run.__name__} has been running {elapsed:.0f} s"
+            await ctx.report_progress(elapsed, message=message)
 
     async with alongside(report):
         yield
@@ -212,9 +215,7 @@ async def _progress(ctx: AnyContext, name: str) -> AsyncGenerator[None]:
 def _add_resources(server: MCPServer[Any]) -> None:
     @server.resource("task://catalog", title="The tasks on offer", mime_type="application/json")
     async def catalog() -> str:
-        seat = _seat.get()
-        tasks = (seat.session.task,) if seat.bound else seat.tasks()
-        return json.dumps([_card(task) for task in tasks], indent=2)
+        return json.dumps([_card(task) for task in _seat.get().tasks()], indent=2)
 
     @server.resource("task://current", title="The task that is open", mime_type="text/markdown")
     async def current() -> str:
@@ -225,13 +226,10 @@ def _add_resources(server: MCPServer[Any]) -> None:
 
     @server.resource("task://{+task_id}", title="One task", mime_type="application/json")
     async def one(task_id: str) -> str:
-        seat = _seat.get()
         try:
-            task = seat.sessions.catalog[task_id]
+            task = _seat.get().task(task_id)
         except TaskError as error:
             raise ResourceNotFoundError(str(error)) from error
-        if seat.bound and task.id != seat.session.task.id:
-            raise ResourceNotFoundError(f"there is no task {task_id!r} here")
         return json.dumps({**_card(task), "instructions": task.instructions}, indent=2)
 
 
@@ -254,7 +252,7 @@ def _add_prompt(server: MCPServer[Any]) -> None:
         if seat.bound:
             task_id = seat.session.task.id
             return f"Call status for the instructions of the task {task_id!r}, and solve it."
-        task = seat.sessions.catalog[task_id]
+        task = seat.task(task_id)
         return (
             f"Call start_task with task_id {task.id!r}. Follow the instructions that it shows: "
             "read the code, run it, measure, mend what is wrong, and check that it worked. "

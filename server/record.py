@@ -7,6 +7,7 @@ submission/       the same files, unpacked, with the answer in ANSWER.md
 """
 
 import gzip
+import itertools
 import json
 import os
 from collections.abc import AsyncGenerator, Mapping
@@ -37,17 +38,22 @@ class Record:
             SessionError: It exists: another session has that label.
         """
         try:
-            directory.mkdir(parents=True)
+            directory.mkdir(parents=True, mode=0o700)
         except FileExistsError:
             raise SessionError(f"{directory} exists; choose another label") from None
         self.directory = directory
         self._events = 0
+        self._calls = itertools.count()
         self._lock = anyio.Lock()
 
     @property
     def snapshot(self) -> Path:
         """Where the workspace that was handed in is kept."""
         return self.directory / "snapshot.tar.gz"
+
+    def next_call(self) -> int:
+        """A number for the next tool call, by which its events belong together."""
+        return next(self._calls)
 
     async def append(self, type_: EventType, data: Mapping[str, Any]) -> None:
         """Add an event to the transcript; it is on disk when this returns."""

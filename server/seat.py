@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from proctor.sandbox_backends.base import Sandbox
-from proctor.schemas.errors import SessionError
+from proctor.schemas.errors import SessionError, TaskError
 from proctor.schemas.session import Reveal
 from proctor.schemas.task import Task
 from proctor.server.session import Session
@@ -34,6 +34,8 @@ class Seat:
         self.sessions = sessions
         self.reveal: Reveal = reveal
         self.bound = session is not None
+        self.earlier: list[Session] = []
+        """The sessions before the present one, oldest first."""
         self._session = session
         self._starting = anyio.Lock()
 
@@ -61,13 +63,21 @@ class Seat:
                     f"this connection is bound to the task {self.session.task.id!r} "
                     "and cannot start another"
                 )
-            if self._session is not None and self._session.state == "open":
+            if self.is_open:
                 raise SessionError(
-                    f"the task {self._session.task.id!r} is open here; "
+                    f"the task {self.session.task.id!r} is open here; "
                     "submit it before you start another"
                 )
-            self._session = await self.sessions.open(task_id)
-            return self._session
+            session = await self.sessions.open(task_id)
+            if self._session is not None:
+                self.earlier.append(self._session)
+            self._session = session
+            return session
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session here that has not ended."""
+        return self._session is not None and self._session.state in ("open", "submitting")
 
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[Sandbox]:
@@ -84,5 +94,15 @@ class Seat:
         return session
 
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks that can be started here."""
-        return tuple(self.sessions.catalog)
+        """The tasks that this client may know of."""
+        return (self.session.task,) if self.bound else tuple(self.sessions.catalog)
+
+    def task(self, task_id: str) -> Task:
+        """One of `tasks`.
+
+        Raises:
+            TaskError: There is none of that id, as far as this client may know.
+        """
+        if self.bound and task_id != self.session.task.id:
+            raise TaskError(f"there is no task {task_id!r} here")
+        return self.sessions.catalog[task_id]

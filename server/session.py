@@ -4,6 +4,7 @@ It holds the state that clients' calls, the deadline and the submission meet in.
 it, and when, is decided by `proctor.server.sessions`.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Generator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import anyio
+from anyio.to_thread import run_sync
 
 from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Backend, Sandbox
@@ -19,6 +21,8 @@ from proctor.schemas.grade import Grade
 from proctor.schemas.session import SessionRecord, SessionState, Submission
 from proctor.schemas.task import Task
 from proctor.server.record import Record
+
+logger = logging.getLogger(__name__)
 
 IN_FLIGHT_GRACE_S = 10.0
 """How long calls that were running at submission may still take."""
@@ -32,6 +36,7 @@ class Session:
         self.label = label
         self.token = secrets.token_urlsafe(32)
         self.task = task
+        self.task_digest = task.digest()
         self.record = record
         self.state: SessionState = "open"
         self.started_at = datetime.now(UTC)
@@ -44,6 +49,8 @@ class Session:
         self.error: str | None = None
         self.settled = anyio.Event()
         """Set once nothing more will happen: graded, abandoned or failed."""
+        self.gone = anyio.Event()
+        """Set once its sandbox is gone, too."""
         self._calls: set[anyio.CancelScope] = set()
         self._idle = anyio.Event()
         self._idle.set()
@@ -60,12 +67,12 @@ class Session:
         """Tool calls that the budget still allows."""
         return max(0, self.task.limits.tool_calls - self.tool_calls)
 
-    def snapshot(self) -> SessionRecord:
+    def as_record(self) -> SessionRecord:
         """The session as its owner may see it."""
         return SessionRecord(
             session_id=self.id,
             task_id=self.task.id,
-            task_digest=self.task.digest(),
+            task_digest=self.task_digest,
             label=self.label,
             directory=str(self.record.directory),
             state=self.state,
@@ -80,7 +87,7 @@ class Session:
 
     async def save(self) -> None:
         """Put the session as it stands on disk."""
-        await self.record.save(self.snapshot())
+        await self.record.save(self.as_record())
 
     @contextmanager
     def call(self) -> Generator[None]:
@@ -90,6 +97,8 @@ class Session:
             SessionError: The session has ended, or its budget is spent.
         """
         self._refuse_if_ended()
+        if not self.time_left_s:
+            raise SessionError("the time is up; the work is being handed in as it is")
         if not self.calls_left:
             raise SessionError(
                 f"the budget of {self.task.limits.tool_calls} tool calls is spent; "
@@ -130,14 +139,14 @@ class Session:
         await self._wanted.wait()
         try:
             async with backend(self.task.sandbox) as sandbox:
-                await sandbox.restore(pack(self.task.workspace))
+                await sandbox.restore(await run_sync(pack, self.task.workspace))
                 await self.record.append("sandbox_ready", sandbox.info.model_dump())
                 self.sandbox = sandbox
                 self._ready.set()
                 await self._released.wait()
-        except SandboxError as error:
+        except (SandboxError, OSError) as error:
             self.error = f"the sandbox failed: {error}"
-            raise
+            raise SandboxStartError(self.error) from error
         finally:
             self._ready.set()
 
@@ -180,10 +189,16 @@ class Session:
         self.error = error or self.error
         self.ended_at = self.ended_at or datetime.now(UTC)
         self.release_sandbox()
-        await self.record.append("ended", {"state": state, "error": self.error})
-        await self.save()
-        self.settled.set()
+        try:
+            await self.record.append("ended", {"state": state, "error": self.error})
+            await self.save()
+        except OSError:  # such as a full disk: this session's end must not be the server's
+            logger.exception("the end of session %s could not be recorded", self.id)
+        finally:
+            self.settled.set()
 
     def _refuse_if_ended(self) -> None:
         if self.state != "open":
-            raise SessionError(f"session {self.id} has ended ({self.state}); nothing can be added")
+            raise SessionError(
+                f"the task {self.task.id!r} has ended ({self.state}); its workspace is closed"
+            )

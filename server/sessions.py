@@ -34,6 +34,7 @@ from proctor.tasks.catalog import Catalog
 
 logger = logging.getLogger(__name__)
 
+TAKE_WITHIN_S = 300.0
 ABANDON_WITHIN_S = 30.0
 GRADES_WITHIN_S = 60.0
 """How long a closing server waits for gradings that are under way."""
@@ -84,7 +85,7 @@ class Sessions:
         session_id = secrets.token_hex(8)
         label = label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         session = Session(session_id, label, task, Record(self._records / label))
-        opened = {"session_id": session_id, "task_id": task.id, "task_digest": task.digest()}
+        opened = {"session_id": session_id, "task_id": task.id, "task_digest": session.task_digest}
         await session.record.append("session_opened", opened)
         await session.save()
         self._by_id[session.id] = session
@@ -156,6 +157,7 @@ class Sessions:
         with anyio.move_on_after(GRADES_WITHIN_S):
             for session in self.all():
                 await session.settled.wait()
+                await session.gone.wait()
 
     async def _guarded(self, work: Callable[[Session], Awaitable[None]], session: Session) -> None:
         """Do a session's work so that its failure ends this session and no other."""
@@ -173,14 +175,18 @@ class Sessions:
                 await session.keep_sandbox(self._backend)
             except SandboxError as error:
                 await self._fail(session, str(error))
+            session.gone.set()
             await session.settled.wait()
             tasks.cancel_scope.cancel()
 
     async def _watch_deadline(self, session: Session) -> None:
+        """End the session at its deadline, whatever submissions fail around that time."""
         await anyio.sleep(session.time_left_s)
-        if session.state == "open":
-            with suppress(ProctorError):
-                await self._shielded_end(session, "", "deadline")
+        while session.submission is None and not session.settled.is_set():
+            await session.wait_for_ending()
+            if session.state == "open":
+                with suppress(ProctorError):
+                    await self._shielded_end(session, "", "deadline")
 
     async def _fail(self, session: Session, reason: str) -> None:
         if not session.settled.is_set() and session.submission is None:
@@ -193,6 +199,8 @@ class Sessions:
             try:
                 await self._end(session, answer, ending)
             finally:
+                if session.state == "submitting":  # nothing foreseen: a full disk, a bug
+                    await session.settle("failed", "the work could not be handed in")
                 session.finish_ending()
 
     async def _end(self, session: Session, answer: str, ending: Ending) -> None:
@@ -208,7 +216,9 @@ class Sessions:
                 snapshot_sha256=None, problem=str(error),
             )  # fmt: skip
         except (SandboxError, OSError) as error:
-            await self._fail(session, f"the workspace could not be kept: {error}")
+            await self._fail(
+                session, f"the workspace could not be kept: {str(error) or 'it took too long'}"
+            )
             if ending == "submit":
                 raise
             return
@@ -218,6 +228,10 @@ class Sessions:
         await session.record.append("submitted", submission.model_dump(mode="json"))
         await session.save()
         session.release_sandbox()
+        try:
+            await session.record.unpack(answer)
+        except (OSError, ValueError):  # only a copy for people to read; the snapshot is kept
+            logger.exception("no readable copy of session %s", session.id)
         if ending == "abandoned":
             await session.settle("abandoned")
         else:
@@ -226,13 +240,11 @@ class Sessions:
     async def _take(self, session: Session, answer: str, ending: Ending) -> Submission:
         """Freeze the workspace: nothing of the agent's runs while it is read."""
         sandbox = await session.open_sandbox()
-        within = ABANDON_WITHIN_S if ending == "abandoned" else None
-        with anyio.fail_after(within):
+        with anyio.fail_after(ABANDON_WITHIN_S if ending == "abandoned" else TAKE_WITHIN_S):
             await sandbox.kill_all()
             async with session.record.new_snapshot() as target:
                 limit = session.task.sandbox.workspace_bytes
                 about = await sandbox.snapshot(target, max_bytes=limit)
-            await session.record.unpack(answer)
         return Submission(
             answer=answer,
             ended_by=ending,
@@ -240,6 +252,7 @@ class Sessions:
             snapshot_sha256=target.hexdigest(),
             snapshot_bytes=about.bytes,
             files=about.files,
+            skipped=about.skipped,
         )
 
     async def _grade(self, session: Session) -> None:

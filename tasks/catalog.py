@@ -78,9 +78,19 @@ def read_task(place: Path) -> Task:
     task = read_directory(place) if place.is_dir() else read_afterquery(place)
     try:
         check_options(task)
+        _check_size(task)
     except TaskError as error:
         raise TaskError(f"{place / FILE if place.is_dir() else place}: {error}") from error
     return task
+
+
+def _check_size(task: Task) -> None:
+    held, room = sum(map(len, task.workspace.values())), task.sandbox.workspace_bytes
+    if 2 * held > room:
+        raise TaskError(
+            f"sandbox.workspace_bytes: {room} leaves an agent no room beside the {held} bytes of "
+            "the workspace; give it at least twice as much"
+        )
 
 
 def _places(source: Path) -> Iterator[Path]:

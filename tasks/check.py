@@ -11,7 +11,7 @@ from proctor.evaluator.work import Work
 from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.base import Value
-from proctor.schemas.grade import CriterionResult, Grade
+from proctor.schemas.grade import Grade
 from proctor.schemas.task import Decoy, FileTree, Solution, Task
 
 
@@ -66,24 +66,33 @@ def _lint(task: Task) -> Iterator[str]:
 
 def _not_full(result: Grade) -> list[str]:
     """What the reference solution misses, among what can be graded."""
-    return [
-        f"{r.id} earned {r.earned:g} of {r.points:g}: {r.reasoning}"
-        for r in result.results
-        if _is_broken(r) or (r.points > 0 and r.state != "ungraded" and r.earned < r.points)
-    ] + [f"{r.id} is a penalty and applied: {r.reasoning}" for r in result.results if r.earned < 0]
+    return (
+        _broken(result)
+        + [
+            f"{r.id} earned {r.earned:g} of {r.points:g}: {r.reasoning}"
+            for r in result.results
+            if r.points > 0 and r.state != "ungraded" and r.earned < r.points
+        ]
+        + [
+            f"{r.id} is a penalty and applied: {r.reasoning}"
+            for r in result.results
+            if r.earned < 0
+        ]
+    )
 
 
 def _earned_for_nothing(task: Task, result: Grade) -> list[str]:
     free = {criterion.id for criterion in task.rubric.criteria if criterion.free}
-    return [
+    return _broken(result) + [
         f"{r.id} earned {r.earned:g} without any work: {r.reasoning}"
         for r in result.results
-        if _is_broken(r) or (r.earned > 0 and r.id not in free)
+        if r.earned > 0 and r.id not in free
     ]
 
 
-def _is_broken(result: CriterionResult) -> bool:
-    return result.state == "ungraded" and "the instrument failed" in result.reasoning
+def _broken(result: Grade) -> list[str]:
+    """What could not be measured although it should be."""
+    return [f"{r.id}: {r.reasoning}" for r in result.results if r.broken]
 
 
 def _finding(task: Task, check: str, problems: list[str], result: Grade) -> Finding:

@@ -1,6 +1,7 @@
 """``proctor mcp-config``: what to paste into a client's configuration."""
 
 import json
+import re
 import shutil
 import sys
 from enum import StrEnum
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proctor.clients.cli.options import TasksOption, complain
+from proctor.clients.cli.options import TasksOption, complain, usage_error
 
 TOKEN_PLACEHOLDER = "<the owner token that proctor serve --http prints>"  # noqa: S105
 PLACES = {
@@ -40,6 +41,10 @@ def mcp_config(
     tasks: TasksOption = None,
 ) -> None:
     """Print the configuration that connects a client, ready to paste."""
+    if http and not re.fullmatch(r"https?://[^/]+(/s/[^/]+)?/mcp", http):
+        usage_error(f"--http {http} is not an endpoint such as http://127.0.0.1:8000/mcp")
+    if missing := [path for path in tasks or [] if not path.exists()]:
+        usage_error(f"--tasks {missing[0]}: there is no such file or directory")
     entry = _over_http(client, http, token) if http else _over_stdio(client, tasks or [])
     key = "servers" if client is ClientName.VSCODE else "mcpServers"
     print(json.dumps({key: {"proctor": entry}}, indent=2))

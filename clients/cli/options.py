@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
@@ -43,6 +44,17 @@ def complain(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def made_directory(path: Path, option: str) -> Path:
+    """`path` as a directory that can be written to; ends with exit code 2 where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        usage_error(f"cannot write to {path}: {error.strerror}; choose another {option}")
+    return path
+
+
 def usage_error(message: str) -> NoReturn:
     """End with exit code 2."""
     complain(f"proctor: {message}")
@@ -77,6 +89,6 @@ def backend_of(name: BackendName) -> "Backend":
     why = f" ({problem})" if problem else ""
     complain(
         f"proctor: WARNING: no isolation{why}: agents' code runs as plain processes of this user "
-        "and can read and change what you can. Install bubblewrap to isolate it."
+        "and can read and change what you can."
     )
     return open_plain

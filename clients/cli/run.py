@@ -14,6 +14,7 @@ from proctor.clients.cli.options import (
     backend_of,
     catalog_of,
     complain,
+    made_directory,
     usage_error,
 )
 
@@ -65,7 +66,7 @@ def run(
     catalog = catalog_of(tasks)
     chosen = _chosen(catalog, patterns or ["*"])
     directory = (out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").absolute()
-    if directory.exists() and any(directory.iterdir()):
+    if any(made_directory(directory, "--out").iterdir()):
         usage_error(f"--out {directory} is not empty; choose another")
     plan = Plan(
         attempts=[Attempt(task_id=t, epoch=e) for t in chosen for e in range(1, epochs + 1)],
@@ -75,7 +76,11 @@ def run(
         concurrency=concurrency,
     )
     complain("proctor: no model takes part in this run")
-    results = anyio.run(_run, plan, catalog, backend)
+    try:
+        results = anyio.run(_run, plan, catalog, backend)
+    except KeyboardInterrupt:
+        complain(f"proctor: interrupted; what was finished is in {directory}")
+        raise typer.Exit(130) from None
     if as_json:
         print(summary(plan, results).model_dump_json(indent=2))
     else:

@@ -16,6 +16,7 @@ from proctor.clients.cli.options import (
     backend_of,
     catalog_of,
     complain,
+    made_directory,
     usage_error,
 )
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "PROCTOR_TOKEN"  # noqa: S105 - the name of a variable
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 class RevealName(StrEnum):
@@ -96,7 +98,7 @@ class _Serving:
         from proctor.server.sessions import Sessions
 
         data = self._data or platformdirs.user_data_path("proctor", appauthor=False)
-        records = data.absolute() / "sessions"
+        records = made_directory(data.absolute() / "sessions", "--data")
         catalog, backend = catalog_of(self._tasks), backend_of(self._backend)
         async with Sessions.serving(catalog, backend, records) as sessions:
             complain(f"proctor: sessions are kept in {records}")
@@ -128,7 +130,9 @@ async def _serve_http(
     try:
         listener = bind(host, port)
     except OSError as error:
-        usage_error(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port")
+        usage_error(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
+        )
     if host not in LOOPBACK and not allow_host:
         complain(
             "proctor: clients are let in only under this machine's own names; "
@@ -138,7 +142,8 @@ async def _serve_http(
     async with serving.sessions() as sessions:
         app = build_app(sessions, owner_token=token, reveal=reveal, hosts=allow_host)
         async with listening(app, listener):
-            address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+            name = LOOPBACK[0] if host in EVERY_ADDRESS else f"[{host}]" if ":" in host else host
+            address = f"http://{name}:{listener.getsockname()[1]}"
             complain(
                 f"proctor: MCP endpoint  {address}/mcp\n"
                 f"proctor: owner token   {token}\n"

@@ -105,6 +105,8 @@ def check_tasks(
         chosen = [catalog[task_id] for task_id in task_ids] if task_ids else list(catalog)
     except TaskError as error:
         usage_error(str(error))
+    if not chosen and not catalog.problems:
+        usage_error("no task found; a task is a directory with a task.toml, or a JSON file")
     findings = anyio.run(_check, chosen, backend_of(backend), not as_json)
     broken = [str(problem) for problem in catalog.problems]
     if as_json:
@@ -112,7 +114,8 @@ def check_tasks(
         print(json.dumps(document, indent=2))
     failed = sum(not finding.ok for finding in findings)
     if not as_json:
-        print(f"{len(chosen)} tasks, {len(findings)} findings, {failed} failed")
+        unreadable = f", {len(broken)} tasks unreadable" if broken else ""
+        print(f"{len(chosen)} tasks, {len(findings)} findings, {failed} failed{unreadable}")
     if failed or broken:
         raise typer.Exit(1)
 

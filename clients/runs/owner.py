@@ -10,6 +10,8 @@ from proctor.schemas.errors import SessionError
 from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
 
 POLL_S = 0.25
+TIMEOUT_S = 120.0
+"""More than the server takes to close a session that something still runs in."""
 SETTLED = ("graded", "abandoned", "failed")
 
 
@@ -24,7 +26,7 @@ class Owner:
     async def of(cls, url: str, token: str) -> AsyncGenerator["Owner"]:
         """Connect to the server at `url` as its owner."""
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S) as http:
             yield cls(http)
 
     async def open(self, request: SessionRequest) -> SessionTicket:
@@ -33,8 +35,8 @@ class Owner:
         Raises:
             SessionError: The server refuses.
         """
-        response = await self._http.post("/sessions", json=request.model_dump())
-        return SessionTicket.model_validate_json(_content(response))
+        content = await self._ask("POST", "/sessions", request)
+        return SessionTicket.model_validate_json(content)
 
     async def record(self, session_id: str) -> SessionRecord:
         """A session as it stands.
@@ -42,8 +44,8 @@ class Owner:
         Raises:
             SessionError: There is none.
         """
-        response = await self._http.get(f"/sessions/{session_id}")
-        return SessionRecord.model_validate_json(_content(response))
+        content = await self._ask("GET", f"/sessions/{session_id}")
+        return SessionRecord.model_validate_json(content)
 
     async def settled(self, session_id: str) -> SessionRecord:
         """A session once nothing more will happen to it; waits for its grade."""
@@ -55,10 +57,16 @@ class Owner:
 
     async def abandon(self, session_id: str) -> None:
         """Close a session without a grade, if it is open."""
-        _content(await self._http.delete(f"/sessions/{session_id}"))
+        await self._ask("DELETE", f"/sessions/{session_id}")
 
-
-def _content(response: httpx2.Response) -> bytes:
-    if response.is_error:
-        raise SessionError(f"the server refuses ({response.status_code}): {response.text[:500]}")
-    return response.content
+    async def _ask(self, method: str, path: str, body: SessionRequest | None = None) -> bytes:
+        json = body.model_dump() if body else None
+        try:
+            response = await self._http.request(method, path, json=json)
+        except httpx2.HTTPError as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise SessionError(f"the server does not answer: {problem}") from error
+        if response.is_error:
+            status = response.status_code
+            raise SessionError(f"the server refuses ({status}): {response.text[:500]}")
+        return response.content

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,6 @@ import anyio
 from fastmcp import Client
 from fastmcp.client.auth import BearerAuth
 from fastmcp.client.transports import StreamableHttpTransport
-from fastmcp.exceptions import ToolError
-from mcp.shared.exceptions import MCPError
 
 from proctor import __version__
 from proctor.clients.agents import Agent
@@ -24,6 +23,7 @@ from proctor.schemas.result import AgentReport, RunResult
 from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
 
 CALL_WITHIN_S = 900.0
+LOOK_EVERY_S = 0.5
 
 
 class Attempt(Value):
@@ -96,15 +96,19 @@ def summary(plan: Plan, results: Sequence[RunResult]) -> Summary:
 
 async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> RunResult:
     started_at, started = datetime.now(UTC), time.monotonic()
+    session_id: str | None = None
     record: SessionRecord | None = None
     report, error = AgentReport(), None
     try:
         ticket = await owner.open(SessionRequest(task_id=attempt.task_id, label=attempt.label))
-        report, error = await _work(plan.agent, ticket, attempt)
+        session_id = ticket.session_id
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_tell_of_grading, owner, session_id, attempt, watch)
+            report, error = await _work(plan.agent, ticket, attempt)
+            tasks.cancel_scope.cancel()
         if error is not None:
-            await owner.abandon(ticket.session_id)
-        watch(attempt, "grading", None)
-        record = await owner.settled(ticket.session_id)
+            await owner.abandon(session_id)
+        record = await owner.settled(session_id)
         error = error or record.error
     except ProctorError as failure:
         error = str(failure)
@@ -118,7 +122,7 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
         metadata=report.model_dump(include={"turns", "tool_calls", "errors"}),
         evaluation=record.grade if record else None,
         epoch=attempt.epoch,
-        session_id=record.session_id if record else None,
+        session_id=session_id,
         state=record.state if record else "failed",
         started_at=started_at,
         duration_s=round(time.monotonic() - started, 3),
@@ -126,6 +130,14 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
         error=error,
         proctor_version=__version__,
     )
+
+
+async def _tell_of_grading(owner: Owner, session_id: str, attempt: Attempt, watch: Watch) -> None:
+    """Say when the work has been handed in: the agent itself waits for the grade."""
+    with suppress(ProctorError):
+        while (await owner.record(session_id)).state in ("open", "submitting"):  # noqa: ASYNC110 - what is awaited is in another process
+            await anyio.sleep(LOOK_EVERY_S)
+        watch(attempt, "grading", None)
 
 
 async def _work(
@@ -136,8 +148,10 @@ async def _work(
     try:
         async with Client(transport, timeout=CALL_WITHIN_S) as client:
             return await agent(client, attempt.task_id), None
-    except (ProctorError, ToolError, MCPError, OSError, RuntimeError) as error:
-        return AgentReport(), f"the agent failed: {error}"
+    except ProctorError as error:
+        return AgentReport(), str(error)
+    except Exception as error:  # noqa: BLE001 - an agent is anybody's code; its failure is a result
+        return AgentReport(), f"the agent failed: {type(error).__name__}: {error}"
 
 
 async def write_json(path: Path, value: Value) -> None:

@@ -138,7 +138,8 @@ def _credit_of_one(files: FileTree, claim: Location, place: Place) -> float:
         return 1.0
     near = first <= place.lines[1] + NEAR_LINES and last >= place.lines[0] - NEAR_LINES
     within = _function_lines(files, place.file, place.function) if place.function else set[int]()
-    return NEAR_CREDIT if near or names_it or within & set(_span(claim.lines)) else 0.0
+    inside = any(first <= line <= last for line in within)
+    return NEAR_CREDIT if near or names_it or inside else 0.0
 
 
 def _claimed_lines(files: FileTree, claim: Location) -> Iterator[tuple[str, int]]:

@@ -2,8 +2,8 @@
 
 A frame is two big-endian lengths, a JSON object, and raw bytes. A request has an ``id``, which
 its replies repeat, and an ``op``. A reply with ``more`` is followed by another; the last has
-``ok``, or ``error``. Requests that bring a file may also come in several frames. At the end of
-its stdin the helper kills everything and ends.
+``ok``, or ``error``. Requests that bring a file come in numbered parts, all but the last with
+``more``. At the end of its stdin the helper kills everything and ends.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import selectors
 import signal
@@ -31,6 +32,7 @@ from proctor.sandbox_backends.helper.files import (
     tree,
 )
 from proctor.sandbox_backends.helper.processes import (
+    ALL_SPOOLS_BYTES,
     KILL_WITHIN_S,
     PR_SET_CHILD_SUBREAPER,
     PR_SET_DUMPABLE,
@@ -60,7 +62,8 @@ class Helper:
         self.commands: dict[int, Command] = {}
         self.uploads: dict[int, IO[bytes]] = {}
         self.incoming = bytearray()
-        self.spools = 0
+        self.started = 0
+        self.spooled: list[Capture] = []
         self.open = True
         self.woken = wake_on_child()
         self.selector = selectors.DefaultSelector()
@@ -80,8 +83,8 @@ class Helper:
         self.reply(request, {"pid": os.getpid(), "python": sys.version})
 
     def do_exec(self, request: Request, _: IO[bytes] | None) -> None:
-        self.spools += 1
-        command = Command(request, f"{self.scratch}/{self.spools}")
+        self.started += 1
+        command = Command(request, f"{self.scratch}/{self.started}")
         self.commands[command.id] = command
         self.selector.register(command.status, selectors.EVENT_READ, (command, None))
         for capture in (command.stdout, command.stderr):
@@ -172,10 +175,12 @@ class Helper:
 
     def turn(self, longest: float | None) -> None:
         """Wait for the next thing to happen, at most `longest` seconds, and see to it."""
-        due = [command.deadline for command in self.commands.values() if not command.killed]
-        waits = [max(0.0, moment - time.monotonic()) for moment in due]
+        due = [c.deadline for c in self.commands.values() if not c.given_up]
+        waits = [max(0.0, moment - time.monotonic()) for moment in due if moment < math.inf]
         waits += [] if longest is None else [longest]
         for key, _ in self.selector.select(min(waits, default=None)):
+            if self.selector.get_map().get(key.fd) is not key:
+                continue  # a request before it in this turn has seen to it
             if key.fd == 0:
                 self.take_input()
             elif key.fd == self.woken:
@@ -184,9 +189,8 @@ class Helper:
             else:
                 self.see_to(key.fd, *key.data)
         for command in list(self.commands.values()):
-            if time.monotonic() >= command.deadline and not command.killed:
-                command.timed_out = True
-                command.kill()
+            if time.monotonic() >= command.deadline and not command.given_up:
+                command.expire()
 
     def see_to(self, fd: int, command: Command, capture: Capture | None) -> None:
         """See to a command: something was written, or its supervisor reports."""
@@ -198,8 +202,16 @@ class Helper:
         alive = command.read_report()
         if not command.answered and (command.over or not alive):
             self.reply({"id": command.id}, *command.result())
+            self.forget_old_spools(command)
         if not alive:
             self.forget(command)
+
+    def forget_old_spools(self, command: Command) -> None:
+        """Keep the long outputs of the latest commands, within a budget for all together."""
+        self.spooled += [c for c in (command.stdout, command.stderr) if c.spooled]
+        while sum(capture.spooled for capture in self.spooled) > ALL_SPOOLS_BYTES:
+            with contextlib.suppress(OSError):
+                os.unlink(self.spooled.pop(0).spool_path)
 
     def forget(self, command: Command) -> None:
         """A supervisor is gone. If the agent killed it, what it watched over goes too."""
@@ -249,16 +261,22 @@ class Helper:
         if request["op"] not in BRING_FILES:
             do(request, None)
             return
+        more = bool(request.get("more"))
         upload = self.uploads.pop(request["id"], None)
+        if upload is None and request["part"]:
+            return  # an earlier part failed, and that has been answered
         if upload is None:
             upload = tempfile.TemporaryFile()  # noqa: SIM115 - may outlive this frame
-        upload.write(body)
-        if request.get("more"):
-            self.uploads[request["id"]] = upload
-            return
-        with upload:
+        try:
+            upload.write(body)
+            if more:
+                self.uploads[request["id"]] = upload
+                return
             upload.seek(0)
             do(request, upload)
+        finally:
+            if self.uploads.get(request["id"]) is not upload:
+                upload.close()
 
 
 def serve(scratch: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from typing import IO, Any, BinaryIO
 
 CHUNK = 1 << 18
+MAX_DEPTH = 100
 SYS_OPENAT2 = 437
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_BENEATH = 0x08
@@ -93,7 +94,7 @@ class Tree:
         """Write `source` to `path` whole or not at all; parent directories are made."""
         parent_path, _, name = path.rstrip("/").rpartition("/")
         parent = self.made_directory(parent_path)
-        temporary = f".{name[:100]}.{time.monotonic_ns()}.tmp"
+        temporary = f".{time.monotonic_ns()}.tmp"  # of no name that could be too long
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             mode = _mode_of(name, parent, path) if mode is None else mode
@@ -186,7 +187,7 @@ class Snapshot:
     def __init__(self, source: Tree, max_bytes: int, max_files: int, exclude: list[str]) -> None:
         self.source, self.max_bytes, self.max_files = source, max_bytes, max_files
         self.exclude = frozenset(exclude)
-        self.bytes = self.files = 0
+        self.bytes = self.files = self.entries = 0
         self.skipped: list[str] = []
 
     def write(self, send: Callable[[bytes], None]) -> dict[str, Any]:
@@ -197,11 +198,13 @@ class Snapshot:
         """
         out = _Pieces(send)
         with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
-            self._directory(archive, "")  # pyright: ignore[reportUnknownArgumentType]  # as above
+            self._directory(archive, "", 0)  # pyright: ignore[reportUnknownArgumentType]  # as above
         out.finish()
         return {"files": self.files, "bytes": self.bytes, "skipped": self.skipped[:100]}
 
-    def _directory(self, archive: tarfile.TarFile, path: str) -> None:
+    def _directory(self, archive: tarfile.TarFile, path: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise SnapshotTooLargeError(f"directories nested deeper than {MAX_DEPTH}")
         fd = self.source.directory(path)
         try:
             for name in sorted(os.listdir(fd), key=os.fsencode):
@@ -209,13 +212,15 @@ class Snapshot:
                     below = path + "/" + name if path else name
                     try:
                         below.encode()
-                        self._entry(archive, fd, name, below)
+                        self._entry(archive, fd, name, below, depth)
                     except (OSError, UnicodeError):
                         self.skipped.append(repr(below))
         finally:
             os.close(fd)
 
-    def _entry(self, archive: tarfile.TarFile, parent: int, name: str, path: str) -> None:
+    def _entry(
+        self, archive: tarfile.TarFile, parent: int, name: str, path: str, depth: int
+    ) -> None:
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         info = tarfile.TarInfo(path)
         info.mode = stat.S_IMODE(found.st_mode) & 0o777
@@ -226,7 +231,7 @@ class Snapshot:
         if stat.S_ISDIR(found.st_mode):
             info.type = tarfile.DIRTYPE
             archive.addfile(info)
-            self._directory(archive, path)
+            self._directory(archive, path, depth + 1)
         elif stat.S_ISLNK(found.st_mode):
             info.type, info.linkname = tarfile.SYMTYPE, os.readlink(name, dir_fd=parent)
             archive.addfile(info)
@@ -242,14 +247,15 @@ class Snapshot:
             if not stat.S_ISREG(found.st_mode):
                 raise OSError(errno.EINVAL, "changed its kind", name)
             self._count(found.st_size, info.name)
+            self.files += 1
             info.size = found.st_size
             archive.addfile(info, _Promised(file, found.st_size))  # type: ignore[arg-type]
 
     def _count(self, size: int, path: str) -> None:
-        self.files += 1
+        self.entries += 1
         self.bytes += size
-        if self.files > self.max_files:
-            raise SnapshotTooLargeError(f"more than {self.max_files} files")
+        if self.entries > self.max_files:
+            raise SnapshotTooLargeError(f"more than {self.max_files} files and directories")
         if self.bytes > self.max_bytes:
             raise SnapshotTooLargeError(f"more than {self.max_bytes >> 20} MiB, at {path}")
 

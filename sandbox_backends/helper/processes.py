@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import resource
 import selectors
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 from proctor.sandbox_backends.helper.files import LIBC
 
 SPOOL_BYTES = 32 << 20  # a flood must not fill the sandbox's memory
+ALL_SPOOLS_BYTES = 64 << 20
 KILL_WITHIN_S = 5.0
 READS_PER_TURN = 64
 CANNOT_RUN = 126
@@ -202,7 +204,7 @@ class Command:
         self.id: int = request["id"]
         self.started = time.monotonic()
         self.deadline: float = self.started + request["timeout"]
-        self.timed_out = self.killed = self.answered = False
+        self.timed_out = self.killed = self.answered = self.given_up = False
         self.exit: int | None = None
         self.problem = ""
         self._report = b""
@@ -228,8 +230,22 @@ class Command:
         """Have the supervisor kill the whole tree; its report ends when that is done."""
         if not self.killed:
             self.killed = True
+            self.deadline = time.monotonic() + 2 * KILL_WITHIN_S
             with contextlib.suppress(BrokenPipeError):
                 os.write(self.control, b"k")
+
+    def expire(self) -> None:
+        """The deadline has passed: of the command, or of the supervisor that was to kill it.
+
+        The agent's code can stop a supervisor. Killing it ends its report, upon which the helper
+        kills what it watched over.
+        """
+        if self.killed:
+            self.given_up = True
+            send_signal([self.supervisor], signal.SIGKILL)
+        else:
+            self.timed_out = True
+            self.kill()
 
     def read_report(self) -> bool:
         """Take in the supervisor's report. False once that has ended."""
@@ -241,8 +257,13 @@ class Command:
         return bool(data)
 
     def result(self) -> tuple[dict[str, Any], bytes]:
-        """How it ended, and its output. Without a report, somebody killed the supervisor."""
+        """How it ended, and its output. Without a report, somebody killed the supervisor.
+
+        What it left in the background has no deadline any more.
+        """
         self.answered = True
+        if not self.killed:
+            self.deadline = math.inf
         if self.problem:
             self.stderr.take(self.problem.encode())
         stdout, out = self.stdout.finish()

@@ -21,7 +21,10 @@ async def bash_exec(
         str | None, Field(description="Where to run it; the workspace by default")
     ] = None,
 ) -> str:
-    """Run a bash command; shows stdout, stderr and the return code. There is no network."""
+    """Run a bash command; shows stdout, stderr and the return code. There is no network.
+
+    What it leaves in the background goes on running until you submit.
+    """
     workdir = sandbox.info.workdir
     place = str(PurePosixPath(workdir, in_workspace(cwd, workdir))) if cwd else workdir
     result = await sandbox.exec([*SHELL, command], timeout_s=timeout, cwd=place)

@@ -22,6 +22,8 @@ async def edit_file(
     data = await sandbox.fetch(relative, max_bytes=MAX_BYTES)
     before, after = old.encode(), new.encode()
     count = data.count(before)
+    if not count:
+        raise ValueError(f"the passage does not occur in {path}; copy it exactly, spaces included")
     if count != 1:
         raise ValueError(f"the passage occurs {count} times in {path}; it must occur exactly once")
     await sandbox.write(relative, io.BytesIO(data.replace(before, after)))

@@ -29,6 +29,8 @@ async def read_file(
         data = await sandbox.fetch(relative, max_bytes=MAX_IMAGE_BYTES)
         return Image(data=data, format=format_)
     part = await sandbox.read(relative, offset=offset, limit=limit, max_bytes=MAX_TEXT_BYTES)
+    if not part.data and offset > 1:
+        raise ValueError(f"{path} has only {part.last_line} lines")
     text = part.data.decode("utf-8", "replace")
     if part.whole or (limit is not None and len(part.data) < MAX_TEXT_BYTES):
         return text

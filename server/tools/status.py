@@ -5,8 +5,12 @@ from proctor.server.tools.texts import briefing, ending
 
 
 async def status(seat: Seat) -> str:
-    """Show the task's instructions, and the time and tool calls that are left. Costs nothing."""
+    """Show the task's instructions, and the time and tool calls that are left. Costs nothing.
+
+    Also shows how earlier tasks of this client ended.
+    """
     session = seat.session
-    if session.state == "open":
-        return await briefing(session)
-    return ending(session, seat.reveal)
+    is_open = session.state == "open"
+    now = await briefing(session) if is_open else ending(session, seat.reveal)
+    before = [f"Earlier, {s.task.id}: {ending(s, seat.reveal)}" for s in seat.earlier]
+    return "\n\n".join([now, *before])

@@ -13,7 +13,8 @@ async def briefing(session: Session) -> str:
         f"{session.task.instructions.strip()}\n\n"
         "----\n"
         f"Task: {session.task.id}\n"
-        f"Workspace: {sandbox.info.workdir} (paths may be relative to it)\n"
+        f"Workspace: {sandbox.info.workdir} (paths may be relative to it). What lies there is "
+        f"handed in; for anything else use {sandbox.info.scratch} with bash_exec.\n"
         f"Left: {minutes} min {seconds} s, {session.calls_left} tool calls\n"
         "When you are done, call submit with your final answer."
     )
@@ -23,9 +24,11 @@ def ending(session: Session, reveal: Reveal) -> str:
     """The receipt of what was handed in and, as far as it may be told, the grade."""
     if session.submission is None:
         return f"The session has ended without a submission: {session.error or session.state}."
-    receipt = (session.submission.snapshot_sha256 or "none")[:16]
-    lines = [f"Handed in: {session.submission.files} files, receipt {receipt}."]
-    if session.error:
+    handed_in = session.submission
+    lines = [f"Handed in: {handed_in.files} files, receipt {handed_in.receipt}."]
+    if session.state == "abandoned":
+        lines.append("The session was abandoned; it gets no grade.")
+    elif session.error:
         lines.append(f"There is no grade: {session.error}.")
     elif reveal == "none":
         lines.append("The work is graded out of sight.")

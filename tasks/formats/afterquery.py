@@ -9,8 +9,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
-from pathlib import Path
+from itertools import chain, count, zip_longest
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import Field
@@ -23,7 +23,8 @@ from proctor.tasks.formats.reading import read_text, relative_path, validated
 
 RUBRIC_LINE = re.compile(r"^[+-][^|]*\|")
 POINTS = re.compile(r"^[+-]\s*(\d+(?:\.\d+)?)$")
-PATH_IN_TEXT = re.compile(r"`([^`]*/[^`]*)`|\bat\s+`?([^\s`]+)`?")
+PATH_IN_TEXT = re.compile(r"`([^`\s]*[/.][^`\s]*)`|\bat\s+([^\s`]*[/.][^\s`]*[^\s`.,;])")
+UNSIGNED_LINE = re.compile(r"^\d[^|]*\|[^|]*\|")
 FOREIGN_PREFIXES = ("../tasking/", "../grading/", "./")
 """How AfterQuery's criteria spell the workspace."""
 
@@ -84,11 +85,7 @@ def read_afterquery(path: Path) -> Task:
         TaskError: Something in it is wrong; the message names file, key and remedy.
     """
     document = read_document(path)
-    _check_place(document.task_dir, path)
-    files = {
-        relative_path(name, path, f"task_files.{name}"): _encode(text, path, name)
-        for name, text in document.task_files.items()
-    }
+    files = _files(document, path)
     task = {
         "id": document.task_id,
         "title": document.task_id,
@@ -103,6 +100,18 @@ def read_afterquery(path: Path) -> Task:
         "rubric": Rubric(criteria=_criteria(document, path), penalty_when=document.penalty_when),
     }
     return validated(Task, task, path)
+
+
+def _files(document: Document, path: Path) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for name, text in document.task_files.items():
+        key = f"task_files.{name}"
+        relative = relative_path(name, path, key)
+        above = [str(parent) for parent in PurePosixPath(relative).parents]
+        if relative in files or any(parent in files for parent in above):
+            raise TaskError(f"{path}: {key}: another file is in its place; rename one of the two")
+        files[relative] = _encode(text, path, name)
+    return files
 
 
 def to_document(task: Task) -> Document:
@@ -152,7 +161,9 @@ def _criteria(document: Document, path: Path) -> tuple[Criterion, ...]:
     if stated is not None and lines is not None:
         stated = _agreeing(stated, lines, path)
     chosen = stated if stated is not None else [entry for _, entry in lines or ()]
-    return tuple(_numbered(chosen, path))
+    if not chosen:
+        raise TaskError(f"{path}: no criterion; write lines such as '+5|NAME|criterion'")
+    return tuple(_numbered(chosen, path, document.task_dir))
 
 
 def _from_item(item: RubricItem) -> dict[str, Any]:
@@ -169,6 +180,10 @@ def _from_text(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
     """The criteria of ``rubric_text`` with their line numbers; other lines are remarks."""
     found: list[tuple[int, dict[str, Any]]] = []
     for number, line in enumerate(text.splitlines(), start=1):
+        if UNSIGNED_LINE.match(line.strip()):
+            raise TaskError(
+                f"{path}: rubric_text, line {number}: no sign before the points; write '+5' or '-3'"
+            )
         if not RUBRIC_LINE.match(line.strip()):
             continue
         points, name, *rest = (part.strip() for part in line.strip().split("|", 3))
@@ -218,9 +233,9 @@ def _plain(value: object) -> object:
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
-def _numbered(entries: Sequence[Mapping[str, Any]], path: Path) -> list[Criterion]:
+def _numbered(entries: Sequence[Mapping[str, Any]], path: Path, task_dir: str) -> list[Criterion]:
     """Criteria with ids made from their names, and the grader that each can have."""
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     texts: set[tuple[str, str]] = set()
     criteria: list[Criterion] = []
     for entry in entries:
@@ -231,21 +246,26 @@ def _numbered(entries: Sequence[Mapping[str, Any]], path: Path) -> list[Criterio
             )
         texts.add(key)
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", entry["name"]).strip("-.") or "criterion"
-        seen[stem] += 1
-        id_ = stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"
-        raw = {"id": id_, **entry, **_grader(entry["name"], entry["text"])}
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        id_ = next(name for name in names if name not in taken)
+        taken.add(id_)
+        raw = {"id": id_, **entry, **_grader(entry, task_dir)}
         criteria.append(validated(Criterion, raw, path))
     return criteria
 
 
-def _grader(name: str, text: str) -> dict[str, Any]:
-    found = PATH_IN_TEXT.search(text) if name == "NO_FILE" else None
+def _grader(entry: Mapping[str, Any], task_dir: str) -> dict[str, Any]:
+    """``file_exists`` for what plainly asks for a file; a judge for everything else."""
+    is_check = entry["name"] == "NO_FILE" and entry["points"] > 0
+    found = PATH_IN_TEXT.search(entry["text"]) if is_check else None
     if found is None:
         return {"grader": "judge"}
-    wanted = (found.group(1) or found.group(2)).strip()
-    for prefix in FOREIGN_PREFIXES:
+    wanted: str = found.group(1) or found.group(2)
+    for prefix in (f"{task_dir.rstrip('/')}/", *FOREIGN_PREFIXES):
         wanted = wanted.removeprefix(prefix)
-    return {"grader": "file_exists", "options": {"path": wanted.rstrip(".,;")}}
+    if wanted.startswith(("/", "../")):
+        return {"grader": "judge"}
+    return {"grader": "file_exists", "options": {"path": wanted}}
 
 
 def _no_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -260,12 +280,3 @@ def _encode(text: str, path: Path, name: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise TaskError(f"{path}: task_files.{name}: not valid Unicode text") from error
-
-
-def _check_place(task_dir: str, path: Path) -> None:
-    parts = task_dir.rstrip("/").split("/")
-    if parts[0] or len(parts) == 1 or not {"", ".", ".."}.isdisjoint(parts[1:]):
-        raise TaskError(
-            f"{path}: task_dir: {task_dir!r} is no place for a workspace; "
-            "use an absolute path such as '/app'"
-        )

@@ -61,7 +61,7 @@ async def test_a_sessions_token_is_no_owners_token(serving: Any) -> None:
         ({"task_id": "mini", "label": "../x"}, 422, "label"),
         ({"task_id": "mini", "label": "/etc/x"}, 422, "label"),
         ({"task_id": "mini", "label": "a/.hidden"}, 422, "label"),
-        ("mini", 422, "session request"),
+        ("mini", 422, "no session request: the body"),
     ],
 )
 async def test_a_bad_session_request_says_what_is_wrong(

@@ -382,7 +382,7 @@ async def test_the_transcript_has_every_call_in_order_on_disk(serving: Any) -> N
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events] == [
         "session_opened", "tool_call", "sandbox_ready", "tool_result", "tool_call", "tool_result",
-        "submitted", "graded", "ended",
+        "tool_call", "submitted", "graded", "ended",
     ]  # fmt: skip
     assert len(events[1]["data"]["arguments"]["content"]) < 21_000
     assert events[5]["data"]["is_error"]

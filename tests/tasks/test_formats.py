@@ -95,6 +95,32 @@ def test_a_task_written_as_afterquerys_json_reads_back_as_the_same_task(
     assert read_afterquery(again) == task
 
 
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("+5|NO_FILE|It exists at `/app/response/report.json`", "response/report.json"),
+        ("+5|NO_FILE|It exists at response/report.json.", "response/report.json"),
+        ("+5|NO_FILE|`notes.md` exists", "notes.md"),
+        ("+5|NO_FILE|The report exists at the expected place", None),
+        ("+5|NO_FILE|It exists at `/etc/elsewhere`", None),
+        ("-5|NO_FILE|It exists at `response/report.json`", None),
+        ("+5|OTHER|It exists at `response/report.json`", None),
+    ],
+)
+def test_only_what_plainly_asks_for_a_file_is_checked_by_looking(
+    json_task: WriteJson, line: str, path: str | None
+) -> None:
+    (criterion,) = read_task(json_task(rubric_text=line, rubrics=...)).rubric.criteria
+    assert criterion.grader == ("judge" if path is None else "file_exists")
+    assert criterion.options.get("path") == path
+
+
+def test_ids_made_from_names_never_collide(json_task: WriteJson) -> None:
+    text = "+1|A|one\n+1|A|two\n+1|A-2|three\n+1|A|four"
+    criteria = read_task(json_task(rubric_text=text, rubrics=...)).rubric.criteria
+    assert len({criterion.id for criterion in criteria}) == 4
+
+
 @pytest.mark.parametrize("missing", ["rubrics", "rubric_text"])
 def test_either_notation_of_the_rubric_is_enough(json_task: WriteJson, missing: str) -> None:
     whole = read_task(json_task()).rubric.criteria
@@ -119,9 +145,14 @@ def test_either_notation_of_the_rubric_is_enough(json_task: WriteJson, missing: 
         ({"task_files": {"../x": ""}}, r"task_files.*'../x' escapes the workspace"),
         ({"task_files": {"/etc/x": ""}}, "escapes the workspace"),
         ({"task_files": {"a\\..\\x": ""}}, "escapes the workspace"),
-        ({"task_dir": "app"}, "task_dir: 'app' is no place"),
-        ({"task_dir": "/"}, "task_dir: '/' is no place"),
-        ({"task_dir": "/a/../b"}, "is no place"),
+        ({"task_dir": "app"}, "sandbox.workdir: String should match"),
+        ({"task_dir": "/"}, "sandbox.workdir: String should match"),
+        ({"task_dir": "/a/../b"}, "is no place for a workspace"),
+        ({"task_dir": "/usr/local"}, "is no place for a workspace"),
+        ({"task_files": {"a": "", "./a": ""}}, "another file is in its place"),
+        ({"task_files": {"a": "", "a/b": ""}}, "another file is in its place"),
+        ({"rubric_text": "5|A|b", "rubrics": ...}, "line 1: no sign before the points"),
+        ({"rubric_text": "nothing", "rubrics": ...}, "no criterion; write lines such as"),
         ({"rubrics": [{"name": "A", "weight": "5", "messages": [{"content": "x"}]}],
           "rubric_text": ...}, "rubrics.0.weight"),
         ({"rubrics": [{"name": "A", "weight": True, "messages": [{"content": "x"}]}],
