@@ -199,6 +199,10 @@ def judge(probe: Path, seed: int, outputs: Path, failures: dict[str, str]) -> di
             credit, evidence = check(cases, left)
         except Invalid as error:
             credit, evidence = 0.0, str(error)
+        except Exception as error:  # noqa: BLE001
+            # A check that copes with the reference solution and not with this has met something
+            # odd that the agent's code left; that must not pay better than an honest failure.
+            credit, evidence = 0.0, f"the check failed on the outputs: {error!r:.300}"
         if not 0.0 <= float(credit) <= 1.0:  # a NaN fails this too
             raise SystemExit(f"check {name} returned the credit {credit!r}, expected 0 to 1")
         verdicts[name] = {"credit": float(credit), "evidence": str(evidence)}

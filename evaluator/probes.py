@@ -20,7 +20,7 @@ from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.base import Value
-from proctor.schemas.errors import GradingError, SandboxLostError, SubmissionError
+from proctor.schemas.errors import GradingError, SandboxError, SandboxLostError, SubmissionError
 from proctor.schemas.sandbox import ExecResult
 from proctor.schemas.task import FileTree
 
@@ -153,8 +153,13 @@ async def _run_driver_once(work: Work, driver: str, inputs: FileTree, timeout_s:
             timeout_s=timeout_s,
             env=STEADY,
         )
-        await sandbox.kill_all()
         failure = "" if result.exit_code == 0 else _ending(result)
+        try:
+            await sandbox.kill_all()
+        except SandboxLostError:
+            raise
+        except SandboxError as error:  # what is left could still change the outputs
+            return Left(outputs={}, failure=str(error))
         try:
             return Left(outputs=await _fetch_outputs(sandbox, f"{exam}/out"), failure=failure)
         except OSError as error:  # the agent's code replaced or filled its output directory

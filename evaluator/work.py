@@ -1,6 +1,5 @@
 """What a grader is given: the task, what was handed in, and how to open a fresh sandbox."""
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,15 +26,11 @@ class Work:
     """The compressed archive of the workspace."""
     snapshot_sha256: str
     """Of the uncompressed archive."""
+    seed: int
+    """What random inputs are drawn from."""
     backend: Backend
     memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
     """What several criteria share, such as a probe's verdicts; dies with the grading."""
-
-    @property
-    def seed(self) -> int:
-        """A number that the same work always gives, and that an agent cannot choose."""
-        seal = hashlib.sha256(f"{self.task.digest()}:{self.snapshot_sha256}".encode())
-        return int.from_bytes(seal.digest()[:4], "big")
 
     async def read(self, path: str, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes | None:
         """One file of the workspace; None where there is none.

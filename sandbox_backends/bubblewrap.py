@@ -135,6 +135,8 @@ class Launch:
         raise SandboxStartError(f"none of {', '.join(map(str, STAGES))} can serve as a stage")
 
     def _preparations(self) -> Iterator[str]:
+        # The helper's; commands raise their own. Not every root may lower it.
+        yield "{ echo -900 > /proc/self/oom_score_adj; } 2>/dev/null || :"
         for procs in self._join:
             yield f"echo $$ > {shlex.quote(str(procs))}"
         if not self._staged:

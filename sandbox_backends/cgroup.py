@@ -17,6 +17,8 @@ from proctor.schemas.sandbox import SandboxSpec
 MOUNT = Path("/sys/fs/cgroup")
 PARENT = "proctor"
 CPU_PERIOD_US = 100_000
+CPU_SHARES, CPU_WEIGHT = 256, 25
+"""A quarter of what the server's own processes have, so that no sandbox starves it."""
 EMPTY_WITHIN_S = 5.0
 
 _numbers = itertools.count()
@@ -64,7 +66,7 @@ def _make(name: str, spec: SandboxSpec, made: list[Path]) -> None:
 
 def _make_v2(name: str, spec: SandboxSpec, made: list[Path]) -> None:
     parent = MOUNT / PARENT
-    wanted = "+memory +pids" + (" +cpu" if spec.cpus else "")
+    wanted = "+memory +pids +cpu"
     (MOUNT / "cgroup.subtree_control").write_text(wanted)
     parent.mkdir(exist_ok=True)
     (parent / "cgroup.subtree_control").write_text(wanted)
@@ -75,6 +77,7 @@ def _make_v2(name: str, spec: SandboxSpec, made: list[Path]) -> None:
         with suppress(FileNotFoundError):  # kernels without swap accounting
             (group / "memory.swap.max").write_text("0")
         (group / "pids.max").write_text(str(spec.pids))
+        (group / "cpu.weight").write_text(str(CPU_WEIGHT))
         if spec.cpus:
             quota = int(spec.cpus * CPU_PERIOD_US)
             (group / "cpu.max").write_text(f"{quota} {CPU_PERIOD_US}")
@@ -89,8 +92,11 @@ def _make_v1(name: str, spec: SandboxSpec, made: list[Path]) -> None:
         "memory": {"memory.limit_in_bytes": spec.memory_bytes},
         "pids": {"pids.max": spec.pids},
     }
+    if (MOUNT / "cpu").is_dir():
+        settings["cpu"] = {"cpu.shares": CPU_SHARES}
     if spec.cpus:
         settings["cpu"] = {
+            "cpu.shares": CPU_SHARES,
             "cpu.cfs_period_us": CPU_PERIOD_US,
             "cpu.cfs_quota_us": int(spec.cpus * CPU_PERIOD_US),
         }
@@ -101,6 +107,9 @@ def _make_v1(name: str, spec: SandboxSpec, made: list[Path]) -> None:
             made.append(group)
             for key, value in values.items():
                 (group / key).write_text(str(value))
+        with suppress(FileNotFoundError):  # kernels without swap accounting
+            swap = MOUNT / "memory" / PARENT / name / "memory.memsw.limit_in_bytes"
+            swap.write_text(str(spec.memory_bytes))
     except OSError:
         while made:
             made.pop().rmdir()

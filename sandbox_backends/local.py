@@ -31,7 +31,8 @@ from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 10.0
 SCRATCH = "/tmp/output"  # noqa: S108 - in the sandbox, whose /tmp is its own
-NO_CORE_FILES = {"RLIMIT_CORE": 0}
+LIMITS_ALWAYS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096}
+"""No core files, and no more descriptors than a program needs: the host's are not endless."""
 
 
 @cache
@@ -76,7 +77,7 @@ async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             python=launch.python,
             script_cwd=spec.script_cwd,
         )
-        limits = NO_CORE_FILES if join else {**NO_CORE_FILES, **_limits_per_process(spec)}
+        limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = _environment(launch.python, home=info.scratch)
         async with _helper(launch.command([launch.python, *BOOT_ARGS]), SCRATCH) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
@@ -101,7 +102,7 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             python=sys.executable,
             script_cwd=spec.script_cwd,
         )
-        limits = {**NO_CORE_FILES, **_limits_per_process(spec)}
+        limits = {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = _environment(sys.executable, home=info.scratch)
         async with _helper([sys.executable, *BOOT_ARGS], str(root / "output")) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)

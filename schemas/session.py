@@ -47,6 +47,9 @@ class Submission(Value):
     answer: str
     ended_by: Ending
     at: AwareDatetime
+    seed: int = 0
+    """What the graders' random inputs are drawn from: chosen by the server at this moment, so
+    that no agent can know them, and kept, so that grading can be repeated."""
     snapshot_sha256: str | None
     """Of the uncompressed archive; None where the workspace could not be kept."""
     snapshot_bytes: int = 0

@@ -25,7 +25,9 @@ from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.schemas.errors import ProctorError, TaskError
 from proctor.schemas.task import Task
+from proctor.schemas.transcript import EventType
 from proctor.server.seat import Seat
+from proctor.server.session import Session
 from proctor.server.tools import TOOLS, Tool
 from proctor.server.tools.texts import briefing
 
@@ -166,7 +168,7 @@ async def _recorded(seat: Seat, tool: Tool, given: Mapping[str, Any]) -> AsyncGe
         return
     name, number = tool.run.__name__, session.record.next_call()
     shown = {key: _cut(value) for key, value in given.items()}
-    await session.record.append("tool_call", {"call": number, "tool": name, "arguments": shown})
+    await _append(seat, session, "tool_call", {"call": number, "tool": name, "arguments": shown})
     try:
         yield outcome
         error = ""
@@ -185,7 +187,17 @@ async def _recorded(seat: Seat, tool: Tool, given: Mapping[str, Any]) -> AsyncGe
             "duration_s": round(time.monotonic() - started, 4),
         }
         if not session.settled.is_set():
-            await session.record.append("tool_result", result)
+            await _append(seat, session, "tool_result", result)
+
+
+async def _append(seat: Seat, session: Session, type_: EventType, data: Mapping[str, Any]) -> None:
+    """Add an event; without a record there is no session, so it ends where that fails."""
+    try:
+        await session.record.append(type_, data)
+    except OSError as error:
+        reason = f"its record cannot be written: {error.strerror}"
+        await seat.sessions.fail(session, reason)
+        raise ToolError(f"the session has failed: {reason}") from error
 
 
 def _cut(value: Any) -> Any:  # noqa: ANN401 - JSON

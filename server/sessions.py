@@ -34,6 +34,7 @@ from proctor.tasks.catalog import Catalog
 
 logger = logging.getLogger(__name__)
 
+SEED_BITS = 63
 TAKE_WITHIN_S = 300.0
 ABANDON_WITHIN_S = 30.0
 GRADES_WITHIN_S = 60.0
@@ -84,6 +85,9 @@ class Sessions:
         task = self.catalog[task_id]
         session_id = secrets.token_hex(8)
         label = label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
+        for other in self.all():
+            if f"{other.label}/".startswith(f"{label}/") or label.startswith(f"{other.label}/"):
+                raise SessionError(f"the label {other.label!r} exists; choose one beside it")
         session = Session(session_id, label, task, Record(self._records / label))
         opened = {"session_id": session_id, "task_id": task.id, "task_digest": session.task_digest}
         await session.record.append("session_opened", opened)
@@ -124,7 +128,7 @@ class Sessions:
             try:
                 yield await session.open_sandbox()
             except SandboxLostError as error:
-                self._tasks.start_soon(self._fail, session, str(error))
+                self._tasks.start_soon(self.fail, session, str(error))
                 raise
 
     async def submit(self, session: Session, answer: str) -> None:
@@ -174,7 +178,7 @@ class Sessions:
             try:
                 await session.keep_sandbox(self._backend)
             except SandboxError as error:
-                await self._fail(session, str(error))
+                await self.fail(session, str(error))
             session.gone.set()
             await session.settled.wait()
             tasks.cancel_scope.cancel()
@@ -182,13 +186,14 @@ class Sessions:
     async def _watch_deadline(self, session: Session) -> None:
         """End the session at its deadline, whatever submissions fail around that time."""
         await anyio.sleep(session.time_left_s)
-        while session.submission is None and not session.settled.is_set():
+        while session.state in ("open", "submitting"):
             await session.wait_for_ending()
             if session.state == "open":
                 with suppress(ProctorError):
                     await self._shielded_end(session, "", "deadline")
 
-    async def _fail(self, session: Session, reason: str) -> None:
+    async def fail(self, session: Session, reason: str) -> None:
+        """End a session that the server cannot go on with; there is no grade."""
         if not session.settled.is_set() and session.submission is None:
             await session.settle("failed", reason)
 
@@ -216,7 +221,7 @@ class Sessions:
                 snapshot_sha256=None, problem=str(error),
             )  # fmt: skip
         except (SandboxError, OSError) as error:
-            await self._fail(
+            await self.fail(
                 session, f"the workspace could not be kept: {str(error) or 'it took too long'}"
             )
             if ending == "submit":
@@ -249,6 +254,7 @@ class Sessions:
             answer=answer,
             ended_by=ending,
             at=datetime.now(UTC),
+            seed=secrets.randbits(SEED_BITS),
             snapshot_sha256=target.hexdigest(),
             snapshot_bytes=about.bytes,
             files=about.files,
@@ -272,6 +278,7 @@ class Sessions:
                 answer=submission.answer,
                 snapshot=session.record.snapshot,
                 snapshot_sha256=submission.snapshot_sha256,
+                seed=submission.seed,
                 backend=self._backend,
             )
         )

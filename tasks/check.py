@@ -119,10 +119,12 @@ def _handed_in(task: Task, solution: Solution, backend: Backend) -> Generator[Wo
         snapshot = Path(place, "snapshot.tar")
         archive = pack(tree).getvalue()
         snapshot.write_bytes(archive)
+        seal = hashlib.sha256(archive)
         yield Work(
             task=task,
             answer=solution.answer,
             snapshot=snapshot,
-            snapshot_sha256=hashlib.sha256(archive).hexdigest(),
+            snapshot_sha256=seal.hexdigest(),
+            seed=int.from_bytes(seal.digest()[:4], "big"),
             backend=backend,
         )

@@ -39,6 +39,7 @@ from proctor.sandbox_backends.helper.processes import (
     Capture,
     Command,
     descendants,
+    join_new_keyring,
     kill_tree,
     prctl,
     reap,
@@ -47,6 +48,7 @@ from proctor.sandbox_backends.helper.processes import (
 )
 
 HEADER = struct.Struct(">II")
+KILLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_META = 1 << 20
 MAX_PAYLOAD = 1 << 20
 BRING_FILES = ("write", "restore")
@@ -231,7 +233,7 @@ class Helper:
         if os.getpid() == 1:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # PID 1 of a namespace of its own, and nowhere else
-        kill_tree(os.getpid(), deadline)
+        kill_tree(os.getpid(), time.monotonic() + KILL_WITHIN_S)
         reap()
 
     def take_input(self) -> None:
@@ -281,6 +283,9 @@ class Helper:
 
 def serve(scratch: str) -> None:
     """Serve one sandbox until stdin ends. `scratch` is a directory for long outputs."""
+    for number in KILLERS:
+        signal.signal(number, signal.SIG_IGN)  # with Python's handlers, PID 1 could be killed
+    join_new_keyring()
     prctl(PR_SET_DUMPABLE, 0)  # the same user's code can neither trace this nor read its memory
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     os.makedirs(scratch, exist_ok=True)

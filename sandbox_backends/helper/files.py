@@ -200,7 +200,11 @@ class Snapshot:
         with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
             self._directory(archive, "", 0)  # pyright: ignore[reportUnknownArgumentType]  # as above
         out.finish()
-        return {"files": self.files, "bytes": self.bytes, "skipped": self.skipped[:100]}
+        return {
+            "files": self.files,
+            "bytes": self.bytes,
+            "skipped": [path[:200] for path in self.skipped[:100]],
+        }
 
     def _directory(self, archive: tarfile.TarFile, path: str, depth: int) -> None:
         if depth > MAX_DEPTH:

@@ -31,6 +31,8 @@ MAX_FDS = 65536
 
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
+SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
+KEYCTL_JOIN_SESSION_KEYRING = 1
 NOT_OURS = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 
 
@@ -38,6 +40,13 @@ def prctl(option: int, value: int) -> None:
     """Set a property of this process, where there is such a thing."""
     if sys.platform == "linux":
         LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+def join_new_keyring() -> None:
+    """Leave the session keyring of whoever started this, which crosses namespaces."""
+    number = SYS_KEYCTL.get(os.uname().machine)
+    if sys.platform == "linux" and number is not None:
+        LIBC.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def descendants(root: int, spare: Iterable[int] = ()) -> list[int]:
@@ -230,7 +239,7 @@ class Command:
         """Have the supervisor kill the whole tree; its report ends when that is done."""
         if not self.killed:
             self.killed = True
-            self.deadline = time.monotonic() + 2 * KILL_WITHIN_S
+            self.deadline = time.monotonic() + KILL_WITHIN_S + 1
             with contextlib.suppress(BrokenPipeError):
                 os.write(self.control, b"k")
 
@@ -334,11 +343,20 @@ def _become(request: dict[str, Any], stdout: int, stderr: int, failure: int) -> 
         os.set_inheritable(failure, False)  # noqa: FBT003 - the system's signature
         os.closerange(3, failure)
         os.closerange(failure + 1, MAX_FDS)
+        _offer_to_the_oom_killer()
         os.execvpe(request["argv"][0], request["argv"], request["env"])
     except (OSError, ValueError) as error:
         os.write(failure, f"cannot run it: {error}".encode("utf-8", "replace")[:2000])
     finally:
         os._exit(CANNOT_RUN)
+
+
+def _offer_to_the_oom_killer() -> None:
+    """When memory runs out, have this killed rather than the helper."""
+    with contextlib.suppress(OSError):
+        prctl(PR_SET_DUMPABLE, 1)  # or the file would not be ours to write
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
 
 
 def _limit(number: int, value: int) -> None:

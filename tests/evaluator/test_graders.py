@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from proctor.evaluator.grade import grade
 from proctor.evaluator.graders import GRADERS, file_exists, location, report_field
+from proctor.evaluator.probe_kit import Invalid, Outputs
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Backend
@@ -30,7 +32,12 @@ def work_of(
     archive = tmp_path / "work.tar"
     archive.write_bytes(pack(files).getvalue())
     return Work(
-        task=read_task(task), answer="", snapshot=archive, snapshot_sha256="0" * 64, backend=backend
+        task=read_task(task),
+        answer="",
+        snapshot=archive,
+        snapshot_sha256="0" * 64,
+        seed=7,
+        backend=backend,
     )
 
 
@@ -45,7 +52,7 @@ def handed_in(mini_task: Path, tmp_path: Path) -> Any:
         work = work_of(mini_task, tmp_path, tree)
         task = work.task.model_copy(update={"workspace": {"m.py": CODE.encode()}})
         return Work(
-            task=task, answer="", snapshot=work.snapshot, snapshot_sha256="0" * 64,
+            task=task, answer="", snapshot=work.snapshot, snapshot_sha256="0" * 64, seed=7,
             backend=open_plain,
         )  # fmt: skip
 
@@ -120,6 +127,8 @@ FAULT = {"file": "m.py", "lines": [13, 13], "function": "broken"}
         ([{"file": "other.py", "lines": [13, 13]}], 0, 0),
         ([{"file": "m.py", "lines": [1, 103]}], 0.1, 0.25),
         ([{"file": "m.py", "lines": [1, 10**9]}], 0.1, 0.25),
+        ([{"file": "m.py", "lines": [50, 10**12]}], 0, 0),
+        ([{"file": "m.py", "lines": [10**12, 10**15]}], 0, 0),
         ([{"file": "m.py", "lines": [n, n]} for n in range(1, 60)], 0.1, 0.4),
         ([], 0, 0),
     ],
@@ -237,6 +246,13 @@ CHEATS = {
     "deep": (
         "import sys, os\nopen(sys.argv[2] + '/centre.json', 'w').write('[' * 100000)\nos._exit(0)\n"
     ),
+    "huge number": (
+        "import sys, os\n"
+        "open(sys.argv[2] + '/centre.json', 'w').write('1' + '0' * 400)\n"
+        "os._exit(0)\n"
+    ),
+    "stopped supervisor": "import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n"
+    "import time; time.sleep(300)\n",
     "pid one": "import os\nos.system('kill -9 -1')\ndef centre(values):\n    return 0.0\n",
 }
 
@@ -254,6 +270,33 @@ async def test_code_that_does_not_have_the_property_earns_nothing_for_it(
     files["sitecustomize.py"] = b"raise SystemExit('planted')"
     result = await grade(work_of(mini_task, tmp_path, files, isolating))
     assert credits_of(result)["fix"] == 0, result.results[3].reasoning
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (10**12,), }",
+        b"\x93NUMPY\x01\x00v\x00" + b"(" * 118,
+        b"PK\x03\x04not an archive",
+        b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }   \n\x80",
+        b"",
+    ],
+)
+def test_a_crafted_array_is_the_agents_failure_and_not_the_instruments(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "pred.npy").write_bytes(content)
+    with pytest.raises(Invalid):
+        Outputs("case", tmp_path).numbers("pred", (None,))
+
+
+@pytest.mark.parametrize("values", [[1e300], [float("nan")], [1 + 2j], ["1.0"]])
+def test_values_that_no_check_can_reckon_with_are_refused(
+    tmp_path: Path, values: list[Any]
+) -> None:
+    np.save(tmp_path / "pred.npy", np.asarray(values))
+    with pytest.raises(Invalid):
+        Outputs("case", tmp_path).numbers("pred", (1,))
 
 
 async def test_what_is_planted_beside_the_right_code_changes_nothing(
@@ -285,7 +328,12 @@ async def test_a_sandbox_that_does_not_start_leaves_criteria_ungraded(
     spec = work.task.sandbox.model_copy(update={"isolation_required": True})
     task = work.task.model_copy(update={"sandbox": spec})
     refused = Work(
-        task=task, answer="", snapshot=work.snapshot, snapshot_sha256="0" * 64, backend=open_plain
+        task=task,
+        answer="",
+        snapshot=work.snapshot,
+        snapshot_sha256="0" * 64,
+        seed=7,
+        backend=open_plain,
     )
     fix = (await grade(refused)).results[3]
     assert fix.state == "ungraded"

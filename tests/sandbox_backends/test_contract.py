@@ -204,6 +204,15 @@ async def test_a_background_process_survives_its_command_but_not_kill_all(
         assert await running(sandbox, "sleep 300") == 0
 
 
+async def test_what_is_left_in_the_background_outlives_its_commands_timeout(
+    backend: Backend,
+) -> None:
+    async with backend(SPEC) as sandbox:
+        await bash(sandbox, "setsid sleep 309 >/dev/null 2>&1 &", timeout_s=1)
+        await anyio.sleep(1.5)
+        assert await running(sandbox, "sleep 309") == 1
+
+
 async def test_a_cancelled_command_is_killed(backend: Backend) -> None:
     async with backend(SPEC) as sandbox:
         with anyio.move_on_after(0.5):

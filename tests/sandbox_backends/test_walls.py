@@ -15,7 +15,7 @@ import pytest
 
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.sandbox_backends.local import open_plain
-from proctor.schemas.errors import SandboxStartError
+from proctor.schemas.errors import SandboxStartError, SubmissionError
 from proctor.schemas.sandbox import MEBIBYTE, SandboxSpec
 
 SPEC = SandboxSpec()
@@ -179,6 +179,74 @@ async def test_killing_every_supervisor_frees_nothing_from_the_end_of_the_sessio
         )
         assert result.exit_code == 137
         assert await bash(sandbox, "ps -eo args | grep -c '^sleep 30[67]'") == "0\n"
+
+
+async def test_stopping_the_supervisor_does_not_outlive_the_timeout(backend: Backend) -> None:
+    async with backend(SPEC) as sandbox:
+        with anyio.fail_after(60):
+            result = await sandbox.exec(
+                ["bash", "-c", "kill -STOP $PPID; sleep 308"], timeout_s=0.5
+            )
+        assert result.timed_out
+        assert await bash(sandbox, "ps -eo args | grep -c '^sleep 308' || true") == "0\n"
+
+
+async def test_no_tree_of_directories_brings_the_helper_down(backend: Backend) -> None:
+    deep = "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')\n"
+    async with backend(SPEC) as sandbox:
+        await sandbox.exec([sandbox.info.python, "-c", deep], timeout_s=60)
+        with pytest.raises(SubmissionError, match="nested deeper"):
+            await sandbox.snapshot(io.BytesIO(), max_bytes=1 << 20)
+        assert await bash(sandbox, "rm -rf d; echo alive") == "alive\n"
+
+
+async def test_a_request_that_is_too_long_is_refused_and_harms_nothing(backend: Backend) -> None:
+    async with backend(SPEC) as sandbox:
+        with pytest.raises(ValueError, match="a request of"):
+            await bash(sandbox, ": " + "x" * 1_200_000)
+        assert await bash(sandbox, "echo alive") == "alive\n"
+
+
+async def test_files_of_the_longest_names_survive_snapshot_and_restore(backend: Backend) -> None:
+    name = "🦉" * 63 + "xyz"
+    async with backend(SPEC) as sandbox:
+        await sandbox.write(name, io.BytesIO(b"1"))
+        kept = io.BytesIO()
+        await sandbox.snapshot(kept, max_bytes=1 << 20)
+    kept.seek(0)
+    async with backend(SPEC) as sandbox:
+        await sandbox.restore(kept)
+        assert await sandbox.fetch(name, max_bytes=10) == b"1"
+
+
+async def test_killing_everything_while_background_jobs_chatter_and_end(backend: Backend) -> None:
+    chatter = "for n in 1 2 3 4 5 6; do (timeout 0.4 yes &) ; (sleep 0.2 &) ; done; sleep 0.1"
+    async with backend(SPEC) as sandbox:
+        for _ in range(6):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(bash, sandbox, chatter)
+            await sandbox.kill_all()
+        assert await bash(sandbox, "echo alive") == "alive\n"
+
+
+async def test_a_write_that_fails_midway_changes_nothing(isolating: Backend) -> None:
+    async with isolating(SPEC.model_copy(update={"memory_bytes": 256 * MEBIBYTE})) as sandbox:
+        await sandbox.write("f", io.BytesIO(b"before"))
+        assert "No space left" in await bash(sandbox, "head -c 500M /dev/zero > /tmp/full")
+        with pytest.raises(OSError, match="No space left"):
+            await sandbox.write("f", io.BytesIO(b"x" * (3 << 20) + b"TAIL"))
+        assert await sandbox.fetch("f", max_bytes=10 << 20) == b"before"
+        await bash(sandbox, "rm /tmp/full")
+        await sandbox.write("f", io.BytesIO(b"after"))
+
+
+async def test_long_outputs_do_not_fill_the_sandbox(isolating: Backend) -> None:
+    async with isolating(SPEC) as sandbox:
+        for _ in range(6):
+            await bash(sandbox, "head -c 40M /dev/zero")
+        used = int((await bash(sandbox, "du -sm /tmp | cut -f1")).strip())
+    assert used <= 64 + 8
 
 
 async def test_a_fork_bomb_ends_with_its_timeout(isolating: Backend) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,82 @@ async def test_a_seat_holds_one_open_session_at_a_time(serving: Any) -> None:
         assert "Workspace" in await call(client, "start_task", task_id="mini")
         await call(client, "submit", answer="")
         assert "no task 'nope'" in await refused(client, "start_task", task_id="nope")
+
+
+async def test_a_bound_client_learns_of_no_other_task(
+    serving: Any, mini_task: Path, task_with: Any
+) -> None:
+    other = (mini_task / "task.toml").read_text().replace('id = "mini"', 'id = "other-task"')
+    task_with({"task.toml": other})
+    async with serving() as server:
+        ticket = await server.ticket()
+        async with server.client(ticket["token"]) as client:
+            seen = [
+                await call(client, "list_tasks"),
+                str(await client.read_resource("task://catalog")),
+            ]
+            for task_id in ("other-task", "no-such-task"):
+                with pytest.raises(MCPError) as caught:
+                    await client.read_resource(f"task://{task_id}")
+                seen.append(str(caught.value).replace(task_id, "X"))
+                with pytest.raises(ToolError):
+                    await client.call_tool("start_task", {"task_id": task_id})
+        assert seen[2] == seen[3]
+        assert "other-task" not in "".join(seen)
+
+
+async def test_an_earlier_grade_can_still_be_seen_after_the_next_task_has_started(
+    serving: Any,
+) -> None:
+    async with serving() as server, server.client() as client:
+        await call(client, "start_task", task_id="mini")
+        await call(client, "submit", answer="first")
+        await call(client, "start_task", task_id="mini")
+        shown = await call(client, "status")
+        assert "Left:" in shown
+        assert "Earlier, mini: Handed in" in shown
+        assert "Score: 0 of the 10 points graded" in shown
+
+
+async def test_a_receipt_names_the_answer_as_well_as_the_files(serving: Any) -> None:
+    receipts: list[str] = []
+    async with serving(reveal="none") as server:
+        for answer in ("one", "two"):
+            ticket = await server.ticket()
+            async with server.client(ticket["token"]) as client:
+                receipts.append(await call(client, "submit", answer=answer))
+    assert receipts[0] != receipts[1]
+
+
+async def test_a_failed_submission_near_the_deadline_does_not_make_a_session_immortal(
+    serving: Any, task_with: Any, mini_task: Path
+) -> None:
+    small = (mini_task / "task.toml").read_text()
+    small = small.replace("[limits]", "[sandbox]\nworkspace_bytes = 1000000\n[limits]")
+    small = small.replace("time_s = 600", "time_s = 4")
+    async with serving(tasks=task_with({"task.toml": small}), backend=open_plain) as server:
+        ticket = await server.ticket()
+        async with server.client(ticket["token"]) as client:
+            fill = "for n in 1 2 3; do head -c 900000 /dev/zero > big$n; done"
+            await call(client, "bash_exec", command=fill)
+            with anyio.fail_after(30):
+                while (await server.record(ticket["session_id"]))["state"] == "open":
+                    await _call_or_refusal(client, "submit")
+            record = await _graded(server, ticket["session_id"])
+        assert "too large" in record["submission"]["problem"]
+        assert {r["state"] for r in record["grade"]["results"]} == {"invalid"}
+
+
+async def test_a_record_that_cannot_be_written_ends_its_session_and_no_other(serving: Any) -> None:
+    async with serving() as server:
+        one, other = await server.ticket(), await server.ticket()
+        shutil.rmtree((await server.record(one["session_id"]))["directory"])
+        async with server.client(one["token"]) as client:
+            await _call_or_refusal(client, "submit")
+        with anyio.fail_after(30):
+            await server.sessions.with_id(one["session_id"]).settled.wait()
+        async with server.client(other["token"]) as friend:
+            assert "Handed in" in await call(friend, "submit", answer="")
 
 
 async def test_the_budget_of_tool_calls_is_kept_and_submit_is_always_allowed(

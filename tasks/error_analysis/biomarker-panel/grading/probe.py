@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from probe_kit import Case, Invalid, Outputs
+from scipy.stats import rankdata
 
 N_PATIENTS = 90
 N_REJECTIONS = 36
@@ -152,9 +153,13 @@ def _change(twin: Case, before: Outputs, after: Outputs) -> float:
     scores = before.numbers("scores", (N_PATIENTS,))
     again = after.numbers("scores", (N_PATIENTS,))
     inside = twin.truth["folds"] == twin.truth["fold"]
-    moved = float(np.abs(scores - again)[inside].mean())
+    # Ranks too: stretching the scale of the scores must not hide that their order has changed.
+    ranks, again_ranks = rankdata(scores[inside]), rankdata(again[inside])
     # Without a signal, one score for everybody is a right answer: it only has to stay the same.
-    return moved / max(float(scores.std()), TINY)
+    return max(
+        float(np.abs(scores - again)[inside].mean()) / max(float(scores.std()), TINY),
+        float(np.abs(ranks - again_ranks).mean()) / max(float(ranks.std()), TINY),
+    )
 
 
 def signal_is_found(cases: dict[str, Case], outputs: dict[str, Outputs]) -> tuple[float, str]:
