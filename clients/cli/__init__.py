@@ -23,16 +23,23 @@ app.command("mcp-config")(mcp_config.mcp_config)
 app.add_typer(tasks.app, name="tasks")
 
 
+def _show_version(value: bool) -> None:  # noqa: FBT001 - as the option calls it
+    if value:
+        print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     *,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
-    if version:
-        print(__version__)
-        raise typer.Exit
+    del version  # seen to by its callback
 
 
 def main() -> None:

@@ -16,6 +16,8 @@ from fastmcp.client.auth import BearerAuth
 from fastmcp.client.transports import StreamableHttpTransport
 from jsonschema import Draft202012Validator
 
+from proctor import __version__
+
 
 @pytest.fixture
 def proctor(proctor_command: list[str], tmp_path: Path) -> Any:
@@ -60,6 +62,10 @@ def test_run_lets_the_oracle_work_a_task_and_keeps_everything(
     assert {"criterion", "points", "passed", "reasoning"} <= set(evaluation["results"][0])
     summary = json.loads((place / "summary.json").read_text())
     assert summary["results"] == [saved]
+
+
+def test_the_version_is_shown_without_a_command(proctor: Any) -> None:
+    assert proctor("--version").stdout.strip() == __version__
 
 
 def test_json_is_one_document_and_nothing_else(proctor: Any, mini_task: Path) -> None:

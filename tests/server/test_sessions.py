@@ -303,7 +303,7 @@ async def test_a_failed_submission_near_the_deadline_does_not_make_a_session_imm
 ) -> None:
     small = (mini_task / "task.toml").read_text()
     small = small.replace("[limits]", "[sandbox]\nworkspace_bytes = 1000000\n[limits]")
-    small = small.replace("time_s = 600", "time_s = 4")
+    small = small.replace("time_s = 600", "time_s = 8")
     async with serving(tasks=task_with({"task.toml": small}), backend=open_plain) as server:
         ticket = await server.ticket()
         async with server.client(ticket["token"]) as client:
@@ -347,7 +347,7 @@ async def test_the_budget_of_tool_calls_is_kept_and_submit_is_always_allowed(
 async def test_a_session_past_its_deadline_is_handed_in_and_graded(
     serving: Any, task_with: Any, mini_task: Path
 ) -> None:
-    short = (mini_task / "task.toml").read_text().replace("time_s = 600", "time_s = 3")
+    short = (mini_task / "task.toml").read_text().replace("time_s = 600", "time_s = 8")
     place = task_with({"task.toml": short})
     async with serving(tasks=place) as server:
         ticket = await server.ticket()
@@ -412,15 +412,24 @@ async def test_a_long_call_reports_progress(serving: Any) -> None:
         ticket = await server.ticket()
         async with server.client(ticket["token"], progress_handler=listen) as client:
             await call(client, "bash_exec", command="sleep 11")
-    assert heard == ["bash_exec has been running 10 s"]
+    assert heard[0] == "bash_exec has been running 10 s"
 
 
 async def test_a_disconnect_does_not_stop_grading(serving: Any) -> None:
     async with serving() as server:
         ticket = await server.ticket()
-        with anyio.move_on_after(1.0):
+        session = server.sessions.with_id(ticket["session_id"])
+
+        async def submit() -> None:
             async with server.client(ticket["token"]) as client:
                 await client.call_tool("submit", {"answer": "bye"})
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(submit)
+            with anyio.fail_after(60):
+                while session.state == "open":
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
         record = await _graded(server, ticket["session_id"])
         assert record["submission"]["answer"] == "bye"
 
