@@ -66,7 +66,8 @@ def _make(name: str, spec: SandboxSpec, made: list[Path]) -> None:
 
 def _make_v2(name: str, spec: SandboxSpec, made: list[Path]) -> None:
     parent = MOUNT / PARENT
-    wanted = "+memory +pids +cpu"
+    offered = (MOUNT / "cgroup.controllers").read_text().split()
+    wanted = " ".join(f"+{each}" for each in ("memory", "pids", "cpu") if each in offered)
     (MOUNT / "cgroup.subtree_control").write_text(wanted)
     parent.mkdir(exist_ok=True)
     (parent / "cgroup.subtree_control").write_text(wanted)
@@ -74,10 +75,11 @@ def _make_v2(name: str, spec: SandboxSpec, made: list[Path]) -> None:
     group.mkdir()
     try:
         (group / "memory.max").write_text(str(spec.memory_bytes))
-        with suppress(FileNotFoundError):  # kernels without swap accounting
-            (group / "memory.swap.max").write_text("0")
+        if (swap := group / "memory.swap.max").exists():  # not without swap accounting
+            swap.write_text("0")
         (group / "pids.max").write_text(str(spec.pids))
-        (group / "cpu.weight").write_text(str(CPU_WEIGHT))
+        if "cpu" in offered:
+            (group / "cpu.weight").write_text(str(CPU_WEIGHT))
         if spec.cpus:
             quota = int(spec.cpus * CPU_PERIOD_US)
             (group / "cpu.max").write_text(f"{quota} {CPU_PERIOD_US}")
@@ -107,8 +109,8 @@ def _make_v1(name: str, spec: SandboxSpec, made: list[Path]) -> None:
             made.append(group)
             for key, value in values.items():
                 (group / key).write_text(str(value))
-        with suppress(FileNotFoundError):  # kernels without swap accounting
-            swap = MOUNT / "memory" / PARENT / name / "memory.memsw.limit_in_bytes"
+        swap = MOUNT / "memory" / PARENT / name / "memory.memsw.limit_in_bytes"
+        if swap.exists():  # not without swap accounting
             swap.write_text(str(spec.memory_bytes))
     except OSError:
         while made:

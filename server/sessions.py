@@ -157,7 +157,7 @@ class Sessions:
         """Abandon what is open, and give gradings a while to end."""
         async with task_group() as tasks:
             for session in self.all():
-                tasks.start_soon(self.abandon, session)
+                tasks.start_soon(self._guarded, self.abandon, session)
         with anyio.move_on_after(GRADES_WITHIN_S):
             for session in self.all():
                 await session.settled.wait()
@@ -203,9 +203,13 @@ class Sessions:
         with anyio.CancelScope(shield=True):
             try:
                 await self._end(session, answer, ending)
-            finally:
-                if session.state == "submitting":  # nothing foreseen: a full disk, a bug
+            except SubmissionError:
+                raise
+            except Exception:  # whatever it was, such as a full disk: nobody must wait for ever
+                if not session.settled.is_set():
                     await session.settle("failed", "the work could not be handed in")
+                raise
+            finally:
                 session.finish_ending()
 
     async def _end(self, session: Session, answer: str, ending: Ending) -> None:
