@@ -13,10 +13,17 @@ so. `SandboxLostError` means that the machine is gone, and nothing else does.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from proctor.schemas.base import Value
-from proctor.schemas.sandbox import ExecResult, FileEntry, SandboxInfo, SandboxSpec
+from proctor.schemas.sandbox import (
+    ExecResult,
+    FileEntry,
+    Job,
+    JobOutput,
+    SandboxInfo,
+    SandboxSpec,
+)
 
 OUTPUT_LIMIT = 32_000
 """Bytes of each output stream that a result carries; more than a model can use at once."""
@@ -72,14 +79,56 @@ class Sandbox(Protocol):
         timeout_s: float,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
+        foreground_s: float | None = None,
+        preloaded: bool = False,
     ) -> ExecResult:
         """Run a command to its end; a timeout or cancellation kills its whole process tree.
 
         Args:
             argv: The program and its arguments; no shell is involved.
-            timeout_s: Wall-clock seconds.
+            timeout_s: Wall-clock seconds; `math.inf` for none.
             cwd: An absolute path in the sandbox; the workspace by default.
             env: Added to the sandbox's own environment.
+            foreground_s: If it still runs after this time, it goes on as a job, and the result
+                says so; 0 starts a job. Its timeout goes on to hold.
+            preloaded: `argv` is `info.python`, a script's path and the script's arguments; the
+                script may be run by a fork of an interpreter that has imported what it needs.
+                Never for grading: such an interpreter outlives the command.
+        """
+        ...
+
+    async def jobs(self) -> tuple[Job, ...]:
+        """Every job of this sandbox, in the order in which they were started."""
+        ...
+
+    async def job_output(
+        self,
+        job_id: int,
+        *,
+        stream: Literal["stdout", "stderr"] = "stdout",
+        offset: int | None = None,
+        max_bytes: int = OUTPUT_LIMIT,
+        wait_s: float = 0,
+    ) -> tuple[Job, JobOutput]:
+        """What a job wrote, from `offset` on; by default the last of it.
+
+        Args:
+            job_id: The job's number.
+            stream: Which of its streams.
+            offset: A byte's number, counted from 0.
+            max_bytes: How much at most.
+            wait_s: How long to wait for the job's end first.
+
+        Raises:
+            LookupError: There is no such job.
+        """
+        ...
+
+    async def job_stop(self, job_id: int) -> Job:
+        """Kill a job with its whole process tree; one that has ended is left as it is.
+
+        Raises:
+            LookupError: There is no such job.
         """
         ...
 

@@ -1,6 +1,6 @@
 """What a sandbox should be, what it turned out to be, and what a command in it did."""
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -17,6 +17,28 @@ Isolation: TypeAlias = Literal["namespaces", "container", "none"]
 LimitsHeld: TypeAlias = Literal["full", "partial", "none"]
 """Whether memory, process and disk limits hold for the sandbox as a whole (``full``), for each
 process alone (``partial``), or not at all."""
+
+
+HostName: TypeAlias = Annotated[
+    str, Field(pattern=r"^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])$")
+]
+"""A host's full name in lower case, such as ``pypi.org``; ``*.`` before it names what is below."""
+Network: TypeAlias = Literal["none", "internet"] | tuple[HostName, ...]
+"""What a sandbox can reach: nothing, the public internet, or the hosts named."""
+
+
+class Mount(Value):
+    """A directory of the host that a sandbox sees, read-only: data too large to copy."""
+
+    source: str = Field(pattern=r"^/")
+    """An absolute path on the machine that runs the sandbox."""
+    target: str = Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")
+    """Where it lies in the sandbox, an absolute path."""
+
+    @field_validator("target")
+    @classmethod
+    def _target_is_no_place_of_the_system(cls, target: str) -> str:
+        return _no_place_of_the_system(target, "a mount")
 
 
 class SandboxSpec(Value):
@@ -36,13 +58,43 @@ class SandboxSpec(Value):
     """Where ``run_python`` starts a script: in the workspace, or beside the script."""
     isolation_required: bool = False
     """Refuse a sandbox whose isolation is ``none``."""
+    network: Network = "none"
+    """What the agent can reach, over HTTP and HTTPS alone."""
+    gpus: int = Field(default=0, ge=0)
+    """GPUs for this sandbox alone."""
+    image: str | None = Field(default=None, min_length=1)
+    """The container image; None takes the backend's own."""
+    mounts: tuple[Mount, ...] = ()
+    """Data that the task declares; never writable."""
 
     @field_validator("workdir")
     @classmethod
     def _workdir_is_no_place_of_the_system(cls, workdir: str) -> str:
-        if workdir.split("/")[1] in SYSTEM_PLACES or {".", ".."} & set(workdir.split("/")):
-            raise ValueError(f"{workdir!r} is no place for a workspace; use one such as '/app'")
-        return workdir
+        return _no_place_of_the_system(workdir, "a workspace")
+
+
+def _no_place_of_the_system(path: str, what: str) -> str:
+    if path.split("/")[1] in SYSTEM_PLACES or {".", ".."} & set(path.split("/")):
+        raise ValueError(f"{path!r} is no place for {what}; use one such as '/app'")
+    return path
+
+
+class Overrides(Value):
+    """What an operator sets over every task's spec: part of every result, never a task's."""
+
+    cpus: float | None = Field(default=None, gt=0)
+    memory_bytes: int | None = Field(default=None, gt=0)
+    gpus: int | None = Field(default=None, ge=0)
+    gpu_driver: str | None = Field(default=None, min_length=1)
+    """The driver of the container engine's device requests; ``nvidia`` by default."""
+    container: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Settings of the container engine, as docker-py's ``containers.create`` names them; merged
+    last, at every depth."""
+
+    def applied_to(self, spec: SandboxSpec) -> SandboxSpec:
+        """`spec` with what is set here."""
+        own = {"cpus": self.cpus, "memory_bytes": self.memory_bytes, "gpus": self.gpus}
+        return spec.model_copy(update={k: v for k, v in own.items() if v is not None})
 
 
 class SandboxInfo(Value):
@@ -59,6 +111,14 @@ class SandboxInfo(Value):
     """The interpreter that ``run_python`` uses, as a path in the sandbox."""
     script_cwd: Literal["workspace", "script"] = "workspace"
     """Where ``run_python`` starts a script."""
+    network: Network = "none"
+    """What can be reached from it; without isolation, everything that the host reaches."""
+    image: str | None = None
+    """The container image that it was made of, with its digest where the engine knows one."""
+    gpus: tuple[str, ...] = ()
+    """The GPUs that it holds, by UUID."""
+    overrides: Overrides | None = None
+    """What the operator set over the task's spec."""
 
 
 class Captured(Value):
@@ -87,14 +147,44 @@ class Captured(Value):
 
 
 class ExecResult(Value):
-    """How a command ended. A failing command is data, not an error."""
+    """How a command ended, or that it goes on as a job. A failing command is data, not an error."""
 
-    exit_code: int
-    """As the shell reports it: 128 + n after signal n."""
+    exit_code: int | None
+    """As the shell reports it: 128 + n after signal n. None while it runs."""
     stdout: Captured
     stderr: Captured
     timed_out: bool = False
+    oom_killed: bool = False
+    """Whether the kernel killed a process of this sandbox meanwhile because memory ran out."""
     duration_s: float
+    job: int | None = None
+    """Its number, where it is a job: it outlived its foreground limit, or was started as one."""
+
+
+class Job(Value):
+    """A command that runs, or ran, in the background of a sandbox."""
+
+    id: int
+    argv: tuple[str, ...]
+    running: bool
+    exit_code: int | None
+    """None while it runs, and where it was stopped or timed out before it ended."""
+    timed_out: bool = False
+    duration_s: float
+    stdout_bytes: int
+    """Bytes written so far."""
+    stderr_bytes: int
+
+
+class JobOutput(Value):
+    """Some of what a job wrote to one of its streams."""
+
+    data: bytes
+    offset: int
+    """Where `data` begins in the stream, counted from 0; later than asked for where what was
+    asked for is no longer kept."""
+    total: int
+    """Bytes written so far."""
 
 
 class FileEntry(Value):
