@@ -1,8 +1,31 @@
-# Proctor's server. Build: docker build -t proctor . ; run: docker run --rm -p 8000:8000 proctor
+# Two images, a target each:
 #
-# BASE may be any Debian-like image with Python >= 3.11 and venv. Behind a proxy with its own
-# authority, put its bundle beside this file as ca-bundle.crt; it stays in the build stage.
-ARG BASE=python:3.12-slim
+#   sandbox   what agents' code runs in: Python, the ML stack, a user without rights; nothing of Proctor.
+#             'proctor image build' builds it; so does the first use of '--backend docker'.
+#   server    Proctor itself:  docker build -t proctor . && docker run --rm -p 8000:8000 proctor
+#
+# BASE may be any Debian-like image with Python >= 3.11 and venv. Behind a proxy with an authority of
+# its own, put that bundle beside this file as ca-bundle.crt; it stays in the build stages.
+ARG BASE=python:3.12-slim-bookworm
+
+FROM ${BASE} AS packages
+# numpy 2.4 is the newest that all of the others have wheels for, on amd64 and arm64.
+ARG PACKAGES="numpy==2.4.6 pandas==3.1.1 scipy==1.17.1 scikit-learn==1.9.1 statsmodels==0.15.0 matplotlib==3.11.2 lightgbm==4.7.0"
+ARG EXTRA_PACKAGES=""
+# Copied beside this file, which is always there, the bundle may be missing.
+COPY Dockerfile ca-bundle.cr[t] /build/
+RUN if [ -f /build/ca-bundle.crt ]; then export PIP_CERT=/build/ca-bundle.crt; fi; \
+    python3 -m venv /opt/ml \
+    && /opt/ml/bin/pip install --no-cache-dir ${PACKAGES} ${EXTRA_PACKAGES}
+
+FROM ${BASE} AS sandbox
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgomp1 procps \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 agent && useradd --uid 10001 --gid 10001 --home-dir /tmp --shell /bin/bash agent
+COPY --from=packages /opt/ml /opt/ml
+ENV PATH=/opt/ml/bin:/usr/local/bin:/usr/bin:/bin
+LABEL proctor.image=sandbox
 
 FROM ${BASE} AS build
 WORKDIR /src
@@ -12,7 +35,7 @@ RUN if [ -f ca-bundle.crt ]; then export PIP_CERT=/src/ca-bundle.crt; fi; \
 
 FROM ${BASE} AS server
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends bubblewrap \
+    && apt-get install -y --no-install-recommends bubblewrap squid \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/proctor /opt/proctor
 RUN useradd --create-home proctor && mkdir /data && chown proctor /data

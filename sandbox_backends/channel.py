@@ -9,7 +9,7 @@ import builtins
 import itertools
 import json
 import struct
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -29,7 +29,13 @@ from proctor.sandbox_backends.base import (
     SnapshotInfo,
 )
 from proctor.sandbox_backends.concurrency import alongside
-from proctor.schemas.errors import SandboxError, SandboxLostError, SubmissionError
+from proctor.sandbox_backends.helper import first_frame
+from proctor.schemas.errors import (
+    SandboxError,
+    SandboxLostError,
+    SandboxStartError,
+    SubmissionError,
+)
 from proctor.schemas.sandbox import Captured, ExecResult, FileEntry, SandboxInfo
 
 HEADER = struct.Struct(">II")
@@ -38,6 +44,9 @@ REPLY_LIMIT = 2 << 20
 """Bytes of one reply frame; the helper sends less, so a larger one is forged or corrupt."""
 REQUEST_LIMIT = 1 << 20
 """Bytes of a request without the files that it brings."""
+START_WITHIN_S = 30.0
+CAUSE_WITHIN_S = 3.0
+"""How long it may take to find out what became of a machine that is gone."""
 GIVE_UP_S = 30.0
 """How long a command that was cancelled or timed out may take to be killed, before its sandbox
 counts as lost."""
@@ -53,6 +62,7 @@ class Exchange:
 
     id: int
     frames: MemoryObjectReceiveStream[Reply]
+    gone: Callable[[], SandboxLostError]
 
     async def next(self) -> Reply:
         """The next frame; the last one holds ``ok``.
@@ -65,7 +75,7 @@ class Exchange:
         try:
             meta, data = await self.frames.receive()
         except anyio.EndOfStream:
-            raise SandboxLostError("the sandbox is gone") from None
+            raise self.gone() from None
         if "error" in meta:
             raise _as_exception(meta)
         return meta, data
@@ -83,12 +93,26 @@ class Exchange:
 class Channel:
     """Requests to a helper, and the replies to them."""
 
-    def __init__(self, send: ByteSendStream, receive: ByteReceiveStream) -> None:
+    def __init__(
+        self,
+        send: ByteSendStream,
+        receive: ByteReceiveStream,
+        why_gone: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
+        """Speak over a pair of streams.
+
+        Args:
+            send: To the helper's stdin.
+            receive: From its stdout.
+            why_gone: Finds out, once the stream has ended, what became of the machine.
+        """
         self._send = send
         self._receive = BufferedByteReceiveStream(receive)
         self._ids = itertools.count(1)
         self._waiting: dict[int, MemoryObjectSendStream[Reply]] = {}
-        self._lost = False
+        self._why_gone = why_gone
+        self._cause = ""
+        self._lost = anyio.Event()
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[None]:
@@ -105,7 +129,13 @@ class Channel:
         try:
             await self._send.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
-            raise SandboxLostError("the sandbox is gone") from error
+            with anyio.move_on_after(CAUSE_WITHIN_S):
+                await self._lost.wait()
+            raise self._gone() from error
+
+    def _gone(self) -> SandboxLostError:
+        cause = f": {self._cause}" if self._cause else ""
+        return SandboxLostError(f"the sandbox is gone{cause}")
 
     async def _read_replies(self) -> None:
         """Hand every frame to whoever asked for it, until the stream ends or makes no sense."""
@@ -113,14 +143,18 @@ class Channel:
             with suppress(
                 anyio.EndOfStream,
                 anyio.IncompleteRead,
+                anyio.BrokenResourceError,
                 anyio.ClosedResourceError,
                 OSError,
                 ValueError,
             ):
                 while True:
                     await self._deliver(*await self._read_frame())
+            if self._why_gone is not None:
+                with anyio.move_on_after(CAUSE_WITHIN_S):
+                    self._cause = await self._why_gone()
         finally:
-            self._lost = True
+            self._lost.set()
             for waiting in self._waiting.values():
                 waiting.close()
 
@@ -167,14 +201,14 @@ class Channel:
 
     @contextmanager
     def _expect(self) -> Generator[Exchange]:
-        if self._lost:
-            raise SandboxLostError("the sandbox is gone")
+        if self._lost.is_set():
+            raise self._gone()
         number = next(self._ids)
         sender, receiver = anyio.create_memory_object_stream[Reply](16)
         self._waiting[number] = sender
         try:
             with sender, receiver:
-                yield Exchange(number, receiver)
+                yield Exchange(number, receiver, self._gone)
         finally:
             del self._waiting[number]
 
@@ -199,6 +233,45 @@ def _as_exception(meta: Mapping[str, Any]) -> Exception:
     if isinstance(builtin, type) and issubclass(builtin, OSError):
         return builtin(meta.get("errno"), message, meta.get("path"))
     return SandboxError(f"the sandbox failed: {kind}: {message}")
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What a helper says of the machine that it finds itself in."""
+
+    python: str
+    """The interpreter that runs it, as a path in the sandbox."""
+    path: str
+    """Where programs are looked for: directories, joined by colons."""
+
+
+async def start_helper(
+    channel: Channel,
+    scratch: str,
+    complaints: object,
+    user: tuple[int, int] | None = None,
+) -> Greeting:
+    """Send the helper to an interpreter that waits for it, and hear from it.
+
+    Args:
+        channel: A stream to `BOOT_ARGS`; it must be read from.
+        scratch: Where long outputs go, a directory in the sandbox.
+        complaints: What the machine has said on stderr, as text.
+        user: See `first_frame`.
+
+    Raises:
+        SandboxStartError: It did not answer.
+    """
+    try:
+        with anyio.fail_after(START_WITHIN_S):
+            await channel.send(first_frame(scratch, user))
+            about, _ = await channel.call("hello", {})
+    except TimeoutError as error:
+        raise SandboxStartError(f"the sandbox was not up in {START_WITHIN_S:g} s") from error
+    except SandboxError as error:
+        reason = str(complaints) or str(error)
+        raise SandboxStartError(f"the sandbox did not come up: {reason}") from error
+    return Greeting(**about)
 
 
 class ChannelSandbox(Sandbox):

@@ -22,17 +22,20 @@ from anyio.abc import ByteReceiveStream, Process
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.sandbox_backends.bubblewrap import Launch
 from proctor.sandbox_backends.cgroup import control_group
-from proctor.sandbox_backends.channel import Channel, ChannelSandbox
+from proctor.sandbox_backends.channel import (
+    START_WITHIN_S,
+    Channel,
+    ChannelSandbox,
+    start_helper,
+)
 from proctor.sandbox_backends.concurrency import alongside
-from proctor.sandbox_backends.helper import BOOT_ARGS, first_frame
-from proctor.schemas.errors import SandboxError, SandboxStartError
+from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
+from proctor.sandbox_backends.helper import BOOT_ARGS
+from proctor.schemas.errors import SandboxStartError
 from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
 
-START_WITHIN_S = 30.0
 STOP_WITHIN_S = 10.0
 SCRATCH = "/tmp/output"  # noqa: S108 - in the sandbox, whose /tmp is its own
-LIMITS_ALWAYS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096}
-"""No core files, and no more descriptors than a program needs: the host's are not endless."""
 
 
 @cache
@@ -78,7 +81,7 @@ async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             script_cwd=spec.script_cwd,
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
-        env = _environment(launch.python, home=info.scratch)
+        env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
         async with _helper(launch.command([launch.python, *BOOT_ARGS]), SCRATCH) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
 
@@ -103,7 +106,7 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             script_cwd=spec.script_cwd,
         )
         limits = {**LIMITS_ALWAYS, **_limits_per_process(spec)}
-        env = _environment(sys.executable, home=info.scratch)
+        env = environment(sys.executable, home=info.scratch, cpus=spec.cpus)
         async with _helper([sys.executable, *BOOT_ARGS], str(root / "output")) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
 
@@ -124,24 +127,6 @@ def _limits_per_process(spec: SandboxSpec) -> Mapping[str, int]:
     return {"RLIMIT_DATA": spec.memory_bytes, "RLIMIT_FSIZE": spec.workspace_bytes}
 
 
-def _environment(python: str, *, home: str) -> dict[str, str]:
-    """All that a command sees: nothing of the server's own environment, so no key and no token."""
-    threads = str(os.cpu_count() or 1)
-    path = [str(Path(python).parent), "/usr/local/bin", "/usr/bin", "/bin"]
-    return {
-        "PATH": ":".join(dict.fromkeys(path)),
-        "HOME": home,
-        "TMPDIR": home,
-        "USER": "agent",
-        "LANG": "C.UTF-8",
-        "TERM": "dumb",
-        "PYTHONUNBUFFERED": "1",
-        "MPLBACKEND": "Agg",
-        "OMP_NUM_THREADS": threads,
-        "LOKY_MAX_CPU_COUNT": threads,
-    }
-
-
 @asynccontextmanager
 async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channel]:
     """Start a helper, and end it with everything that it runs."""
@@ -160,7 +145,7 @@ async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channe
         channel = Channel(process.stdin, process.stdout)
         complaints = _Complaints()
         async with channel.reading(), complaints.read_from(process.stderr):
-            await _greet(channel, scratch, complaints)
+            await start_helper(channel, scratch, complaints)
             yield channel
     finally:
         with anyio.CancelScope(shield=True):
@@ -184,18 +169,7 @@ class _Complaints:
             yield
 
     def __str__(self) -> str:
-        return self._last.decode("utf-8", "replace").strip() or "it said nothing"
-
-
-async def _greet(channel: Channel, scratch: str, complaints: _Complaints) -> None:
-    try:
-        with anyio.fail_after(START_WITHIN_S):
-            await channel.send(first_frame(scratch))
-            await channel.call("hello", {})
-    except TimeoutError as error:
-        raise SandboxStartError(f"the sandbox was not up in {START_WITHIN_S:g} s") from error
-    except SandboxError as error:
-        raise SandboxStartError(f"the sandbox did not come up: {complaints}") from error
+        return self._last.decode("utf-8", "replace").strip()
 
 
 async def _stop(process: Process) -> None:

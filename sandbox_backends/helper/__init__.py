@@ -25,18 +25,20 @@ sent = json.loads(sent)
 for name, source in sent["modules"].items():
     module = sys.modules[name] = types.ModuleType(name)
     exec(compile(source, name, "exec"), module.__dict__)
-module.serve(sent["scratch"])
+module.serve(sent["scratch"], sent["user"])
 """
 BOOT_ARGS = ("-I", "-S", "-c", BOOT)
 """The arguments that turn a bare Python into a helper, once it is sent `first_frame`."""
 
 
-def first_frame(scratch: str) -> bytes:
+def first_frame(scratch: str, user: tuple[int, int] | None = None) -> bytes:
     """The helper itself, to be sent before any request: its length in eight hex digits, then JSON.
 
     Args:
         scratch: A directory in the sandbox, outside the workspace, for long outputs.
+        user: The ids of the user and group that commands run as and files belong to, where the
+            helper is root; None keeps the helper's own.
     """
     modules = {f"{__name__}.{n}": files(__name__).joinpath(f"{n}.py").read_text() for n in MODULES}
-    frame = json.dumps({"modules": modules, "scratch": scratch}).encode()
+    frame = json.dumps({"modules": modules, "scratch": scratch, "user": user}).encode()
     return b"%08x" % len(frame) + frame

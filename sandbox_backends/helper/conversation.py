@@ -20,6 +20,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Sequence
 from typing import IO, Any
 
 from proctor.sandbox_backends.helper.files import (
@@ -44,6 +45,7 @@ from proctor.sandbox_backends.helper.processes import (
     prctl,
     reap,
     send_signal,
+    touch_files_as,
     wake_on_child,
 )
 
@@ -59,8 +61,8 @@ Request = dict[str, Any]
 class Helper:
     """Answers requests until its stdin ends."""
 
-    def __init__(self, scratch: str) -> None:
-        self.scratch = scratch
+    def __init__(self, scratch: str, user: tuple[int, int] | None) -> None:
+        self.scratch, self.user = scratch, user
         self.commands: dict[int, Command] = {}
         self.uploads: dict[int, IO[bytes]] = {}
         self.incoming = bytearray()
@@ -82,11 +84,11 @@ class Helper:
     # What the server may ask for, by `op`. Whatever raises is answered with the error.
 
     def do_hello(self, request: Request, _: IO[bytes] | None) -> None:
-        self.reply(request, {"pid": os.getpid(), "python": sys.version})
+        self.reply(request, {"python": sys.executable, "path": os.environ.get("PATH", os.defpath)})
 
     def do_exec(self, request: Request, _: IO[bytes] | None) -> None:
         self.started += 1
-        command = Command(request, f"{self.scratch}/{self.started}")
+        command = Command({**request, "user": self.user}, f"{self.scratch}/{self.started}")
         self.commands[command.id] = command
         self.selector.register(command.status, selectors.EVENT_READ, (command, None))
         for capture in (command.stdout, command.stderr):
@@ -281,13 +283,22 @@ class Helper:
                 upload.close()
 
 
-def serve(scratch: str) -> None:
-    """Serve one sandbox until stdin ends. `scratch` is a directory for long outputs."""
+def serve(scratch: str, user: Sequence[int] | None) -> None:
+    """Serve one sandbox until stdin ends.
+
+    Args:
+        scratch: A directory for long outputs.
+        user: The ids of the user and group that everything of the agent's belongs to; None
+            where that is the helper's own.
+    """
+    identity = (user[0], user[1]) if user else None
     for number in KILLERS:
         signal.signal(number, signal.SIG_IGN)  # with Python's handlers, PID 1 could be killed
     join_new_keyring()
     prctl(PR_SET_DUMPABLE, 0)  # the same user's code can neither trace this nor read its memory
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    os.makedirs(scratch, exist_ok=True)
+    if identity:
+        touch_files_as(*identity)
     os.umask(0o022)
-    Helper(scratch).run()
+    os.makedirs(scratch, exist_ok=True)
+    Helper(scratch, identity).run()

@@ -49,6 +49,16 @@ def join_new_keyring() -> None:
         LIBC.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
+def touch_files_as(user: int, group: int) -> None:
+    """Have this process open and make files as another user would, its rights to signal kept.
+
+    To that user's processes, it stays as much out of reach as it was.
+    """
+    os.setgroups([])
+    LIBC.setfsgid(group)
+    LIBC.setfsuid(user)
+
+
 def descendants(root: int, spare: Iterable[int] = ()) -> list[int]:
     """Every live process below `root`, without those in `spare` and what is below them."""
     below: dict[int, list[int]] = {}
@@ -343,12 +353,21 @@ def _become(request: dict[str, Any], stdout: int, stderr: int, failure: int) -> 
         os.set_inheritable(failure, False)  # noqa: FBT003 - the system's signature
         os.closerange(3, failure)
         os.closerange(failure + 1, MAX_FDS)
+        if request["user"]:
+            _turn_into(*request["user"])
         _offer_to_the_oom_killer()
         os.execvpe(request["argv"][0], request["argv"], request["env"])
     except (OSError, ValueError) as error:
         os.write(failure, f"cannot run it: {error}".encode("utf-8", "replace")[:2000])
     finally:
         os._exit(CANNOT_RUN)
+
+
+def _turn_into(user: int, group: int) -> None:
+    """Become another user for good, whose every id this is; capabilities go with root."""
+    os.setgroups([])
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
 
 
 def _offer_to_the_oom_killer() -> None:

@@ -1,0 +1,193 @@
+"""Sandboxes in containers, of Docker or of Podman's Docker-compatible socket: one container each.
+
+The helper is the container's PID 1 and is spoken to over its attached stream: no exec, no port,
+no mount but the task's own data. It is uid 0 with three capabilities; all of the agent's is
+another user with none. When the server dies, the engine closes that stream, at which the helper
+ends and the engine removes the container.
+"""
+
+import secrets
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any, TypeAlias, cast
+
+import anyio
+
+from proctor.sandbox_backends.base import Sandbox
+from proctor.sandbox_backends.channel import Channel, ChannelSandbox, start_helper
+from proctor.sandbox_backends.engine import Engine
+from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
+from proctor.sandbox_backends.helper import BOOT_ARGS
+from proctor.sandbox_backends.image import Recipe, build_image, image_name
+from proctor.sandbox_backends.servers import LABEL, is_dead, this_server
+from proctor.schemas.sandbox import Overrides, SandboxInfo, SandboxSpec
+
+Settings: TypeAlias = Mapping[str, Any]
+"""Of a container, as docker-py's ``containers.create`` takes them."""
+AGENT = 10001
+"""The user and the group of the agent; the image's user of that name. Low enough to exist where
+an engine maps users, and one that no host gives to a person."""
+HELPER_RIGHTS = ("SETUID", "SETGID", "KILL")
+SCRATCH = "/tmp"  # noqa: S108 - in the sandbox, whose /tmp is its own
+TMP_BYTES = 1 << 30
+SHARED_MEMORY_BYTES = 1 << 28
+FILES_AT_MOST = 1 << 18
+"""Inodes of each place that can be written to; each takes the kernel about a kilobyte."""
+CPU_SHARES = 256
+
+
+class DockerBackend:
+    """Opens sandboxes in containers of one engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        overrides: Overrides | None = None,
+        *,
+        say: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Make a backend.
+
+        Args:
+            engine: What runs the containers.
+            overrides: The operator's settings.
+            say: Told of the progress where an image must be built or fetched.
+        """
+        self._engine = engine
+        self._overrides = overrides or Overrides()
+        self._say = say
+        self._fetching = anyio.Lock()
+        self._images: set[str] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(
+        cls, overrides: Overrides | None = None, say: Callable[[str], object] = lambda _: None
+    ) -> AsyncGenerator["DockerBackend"]:
+        """Find an engine, and remove what dead servers left in it.
+
+        Raises:
+            SandboxStartError: No engine answers.
+        """
+        engine = await Engine.connect()
+        try:
+            await engine.sweep(LABEL, is_dead)
+            yield cls(engine, overrides, say=say)
+        finally:
+            await engine.close()
+
+    async def prepare(self, image: str | None = None) -> str:
+        """Have an image at hand: Proctor's own is built, any other fetched, where it is missing.
+
+        Raises:
+            SandboxStartError: It cannot be had.
+        """
+        name = image or image_name()
+        async with self._fetching:
+            if name not in self._images and not await self._engine.has_image(name):
+                if image is None:
+                    self._say(f"building the sandbox image {name}; this happens once")
+                    await build_image(self._engine, Recipe(), self._say)
+                else:
+                    self._say(f"fetching the image {name}")
+                    await self._engine.pull(name)
+            self._images.add(name)
+        return name
+
+    @asynccontextmanager
+    async def __call__(
+        self, spec: SandboxSpec, gpus: Sequence[str] = ()
+    ) -> AsyncGenerator[Sandbox]:
+        """Open a sandbox; `gpus` are the UUIDs of those that it alone may use."""
+        spec = self._overrides.applied_to(spec)
+        image = await self.prepare(spec.image)
+        wanted = self._settings(spec, image, gpus)
+        async with self._engine.container(wanted) as container:
+
+            async def why_gone() -> str:
+                return await self._engine.fate(container.id)
+
+            channel = Channel(container.stdin, container.stdout, why_gone)
+            async with channel.reading():
+                found = await start_helper(
+                    channel, f"{SCRATCH}/output", container.complaints, (AGENT, AGENT)
+                )
+                info = SandboxInfo(
+                    backend="docker",
+                    isolation="container",
+                    limits="full",
+                    workdir=spec.workdir,
+                    scratch=SCRATCH,
+                    python=found.python,
+                    script_cwd=spec.script_cwd,
+                    network=spec.network,
+                    image=f"{image}@{container.image}",
+                    gpus=tuple(gpus),
+                    overrides=None if self._overrides == Overrides() else self._overrides,
+                )
+                env = environment(found.python, home=SCRATCH, cpus=spec.cpus, path=found.path)
+                yield ChannelSandbox(channel, info, env=env, rlimits=LIMITS_ALWAYS)
+
+    def _settings(self, spec: SandboxSpec, image: str, gpus: Sequence[str]) -> dict[str, Any]:
+        settings = container_settings(spec, image)
+        if gpus:
+            request = {
+                "driver": self._overrides.gpu_driver or "nvidia",
+                "device_ids": list(gpus),
+                "capabilities": [["gpu"]],
+            }
+            settings["device_requests"] = [request]
+        return merged(settings, self._overrides.container)
+
+
+def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
+    """A hardened container for `spec`, as docker-py's ``containers.create`` takes it."""
+    memory = spec.memory_bytes  # in-memory files alone must never exhaust it
+    own = f"rw,nosuid,nodev,exec,uid={AGENT},gid={AGENT},nr_inodes={FILES_AT_MOST}"
+    settings: dict[str, Any] = {
+        "image": image,
+        "name": f"proctor-{secrets.token_hex(6)}",
+        "entrypoint": ["python3", *BOOT_ARGS],
+        "command": [],
+        "user": "0:0",
+        "working_dir": "/",
+        "hostname": "sandbox",
+        "labels": {LABEL: this_server()},
+        "stdin_open": True,
+        "auto_remove": True,
+        "network_mode": "none",
+        "ipc_mode": "private",
+        "cap_drop": ["ALL"],
+        "cap_add": list(HELPER_RIGHTS),
+        "security_opt": ["no-new-privileges", f"seccomp={_seccomp_profile()}"],
+        "read_only": True,
+        "tmpfs": {
+            spec.workdir: f"{own},mode=755,size={spec.workspace_bytes}",
+            SCRATCH: f"{own},mode=1777,size={min(TMP_BYTES, memory // 4)}",
+        },
+        "shm_size": min(SHARED_MEMORY_BYTES, memory // 8),
+        "volumes": {mount.source: {"bind": mount.target, "mode": "ro"} for mount in spec.mounts},
+        "mem_limit": memory,
+        "memswap_limit": memory,
+        "pids_limit": spec.pids,
+        "cpu_shares": CPU_SHARES,
+        "log_config": {"type": "none"},
+    }
+    if spec.cpus:
+        settings["nano_cpus"] = int(spec.cpus * 1e9)
+    return settings
+
+
+def merged(settings: Settings, over: Settings) -> dict[str, Any]:
+    """`settings` with `over` laid on it, dictionary by dictionary."""
+    result = dict(settings)
+    for name, value in over.items():
+        below: Any = result.get(name)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        result[name] = merged(cast("Settings", below), value) if both else value
+    return result
+
+
+def _seccomp_profile() -> str:
+    return files("proctor.sandbox_backends").joinpath("etc/seccomp.json").read_text()

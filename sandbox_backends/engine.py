@@ -1,0 +1,318 @@
+"""The container engine: the one file that knows Docker's API, which Podman's socket speaks as well.
+
+Above it: the docker backend and the sandbox image. Calls of the SDK block, so they run in threads;
+a container's own stream is a socket that this process reads and writes itself.
+"""
+
+import io
+import os
+import socket
+import struct
+import sys
+import tarfile
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import docker
+import requests
+from anyio.abc import ByteReceiveStream, ByteSendStream, SocketStream, UNIXSocketStream
+from anyio.from_thread import run_sync as run_in_loop
+from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.to_thread import run_sync
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from typing_extensions import override
+
+from proctor.schemas.errors import SandboxStartError
+
+Result = TypeVar("Result")
+
+CALLS_AT_ONCE = 16
+CALL_WITHIN_S = 60
+REMOVE_WITHIN_S = 30
+STREAM_HEADER = struct.Struct(">BxxxL")
+STDOUT = 1
+COMPLAINT_BYTES = 2000
+PODMAN = ("/run/podman/podman.sock", "{XDG_RUNTIME_DIR}/podman/podman.sock")
+EVERY_EVENT = 1
+"""Since when events are asked for: a second after the epoch, as 0 means from now on."""
+
+
+@dataclass
+class Container:
+    """A container that runs, and the stream to its first process."""
+
+    id: str
+    image: str
+    """The image's id."""
+    stdin: ByteSendStream
+    stdout: ByteReceiveStream
+    complaints: "Complaints"
+
+
+class Complaints:
+    """The last of what a container's first process wrote to stderr: why it did not come up."""
+
+    def __init__(self) -> None:
+        self._last = b""
+
+    def add(self, data: bytes) -> None:
+        """Keep the end of it."""
+        self._last = (self._last + data)[-COMPLAINT_BYTES:]
+
+    def __str__(self) -> str:
+        return self._last.decode("utf-8", "replace").strip()
+
+
+class Engine:
+    """A container engine that answers."""
+
+    def __init__(self, client: docker.DockerClient, name: str) -> None:
+        self._client: Any = client  # its types are incomplete
+        self._calls = anyio.CapacityLimiter(CALLS_AT_ONCE)
+        self.name = name
+        """What it calls itself."""
+
+    @classmethod
+    async def connect(cls) -> "Engine":
+        """Find the engine that ``DOCKER_HOST``, Docker's context or a Podman socket names.
+
+        Raises:
+            SandboxStartError: None answers.
+        """
+        return await run_sync(cls._connect)
+
+    @classmethod
+    def _connect(cls) -> "Engine":
+        problem: Exception | None = None
+        for environment in _environments():
+            try:
+                client: Any = docker.DockerClient.from_env(
+                    environment=environment, timeout=CALL_WITHIN_S, max_pool_size=CALLS_AT_ONCE
+                )
+                return cls(client, str(client.version()["Version"]))
+            except (DockerException, requests.RequestException, OSError) as error:
+                problem = problem or error
+        raise SandboxStartError(f"no container engine answers: {_reason(problem)}") from problem
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await run_sync(self._client.close)
+
+    @asynccontextmanager
+    async def container(self, settings: Mapping[str, Any]) -> AsyncGenerator[Container]:
+        """Run a container for as long as the context lasts.
+
+        Args:
+            settings: As docker-py's ``containers.create`` takes them.
+
+        Raises:
+            SandboxStartError: It did not start; nothing is left behind.
+        """
+        made = await self._call(partial(self._client.containers.create, **settings))
+        try:
+            async with self._attached(str(made.id)) as (stream, complaints):
+                await self._call(made.start)
+                stdout = _Stdout(stream, complaints)
+                image = str(made.attrs.get("Image", ""))
+                yield Container(str(made.id), image, stream, stdout, complaints)
+        finally:
+            with anyio.move_on_after(REMOVE_WITHIN_S, shield=True):
+                await run_sync(self._remove, str(made.id))
+
+    @asynccontextmanager
+    async def _attached(
+        self, container_id: str
+    ) -> AsyncGenerator[tuple[SocketStream | UNIXSocketStream, Complaints]]:
+        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        held = await self._call(
+            partial(self._client.api.attach_socket, container_id, params=wanted)
+        )
+        try:
+            async with await _as_stream(held) as stream:
+                yield stream, Complaints()
+        finally:
+            held.close()
+
+    def _remove(self, container_id: str) -> None:
+        """Remove a container that may be going by itself."""
+        api = self._client.api
+        with suppress(NotFound, requests.RequestException):
+            try:
+                api.remove_container(container_id, force=True, v=True)
+            except NotFound:
+                return
+            except APIError:  # its removal is under way
+                api.wait(container_id, timeout=REMOVE_WITHIN_S, condition="removed")
+
+    async def fate(self, container_id: str) -> str:
+        """Why a container is gone, as far as the engine still knows."""
+        try:
+            events = await run_sync(self._events_of, container_id)
+        except (DockerException, requests.RequestException, OSError):
+            return "the container engine is gone, too"
+        if "oom" in events:
+            return "it ran out of memory"
+        if "kill" in events:
+            return "its container was killed from outside"
+        if "die" in events:
+            return f"its container ended with exit code {events['die']}"
+        return "its container is gone; the engine may have been restarted"
+
+    def _events_of(self, container_id: str) -> dict[str, str]:
+        """What happened to a container, with the exit code where there is one."""
+        about = self._client.api.info()
+        found = self._client.api.events(
+            since=EVERY_EVENT,
+            until=about["SystemTime"],
+            filters={"container": container_id, "type": "container"},
+            decode=True,
+        )
+        return {each["Action"]: each["Actor"]["Attributes"].get("exitCode", "") for each in found}
+
+    async def sweep(self, label: str, dead: Callable[[str], bool]) -> None:
+        """Remove the containers with `label` whose value is a dead server's."""
+        filters = {"label": label}
+        listed = await self._call(partial(self._client.api.containers, all=True, filters=filters))
+        for each in listed:
+            if dead(each["Labels"].get(label, "")):
+                await run_sync(self._remove, each["Id"])
+
+    async def has_image(self, name: str) -> bool:
+        """Whether it holds an image."""
+        try:
+            await run_sync(self._client.api.inspect_image, name)
+        except (ImageNotFound, NotFound):
+            return False
+        except (DockerException, requests.RequestException) as error:
+            raise SandboxStartError(f"the container engine fails: {_reason(error)}") from error
+        return True
+
+    async def pull(self, name: str) -> None:
+        """Fetch an image from its registry."""
+        await self._call(partial(self._client.images.pull, name))
+
+    async def build(
+        self,
+        files: Mapping[str, bytes],
+        options: Mapping[str, Any],
+        say: Callable[[str], object],
+    ) -> None:
+        """Build an image from `files`, with docker-py's `options` of ``build``.
+
+        `say` is told every line of its progress.
+
+        Raises:
+            SandboxStartError: It cannot be built.
+        """
+
+        def build() -> None:
+            lines = self._client.api.build(
+                fileobj=_context(files), custom_context=True, decode=True, rm=True, **options
+            )
+            for line in lines:
+                if error := line.get("error"):
+                    raise SandboxStartError(f"the image cannot be built: {error}")
+                for text in str(line.get("stream") or line.get("status") or "").splitlines():
+                    if text.strip():
+                        run_in_loop(say, text.rstrip())
+
+        await self._call(build)
+
+    async def images(self, label: str) -> tuple[dict[str, Any], ...]:
+        """Every image with that label, as the engine describes it."""
+        listed = await self._call(partial(self._client.api.images, filters={"label": label}))
+        return tuple(listed)
+
+    async def remove_image(self, image_id: str) -> None:
+        """Remove an image.
+
+        Raises:
+            SandboxStartError: It is in use.
+        """
+        await self._call(partial(self._client.api.remove_image, image_id, force=False))
+
+    async def _call(self, work: Callable[[], Result]) -> Result:
+        """Make a blocking call, and say whatever goes wrong as an error of ours."""
+        try:
+            return await run_sync(work, limiter=self._calls)
+        except ImageNotFound as error:
+            raise SandboxStartError(f"the image is missing: {_reason(error)}") from error
+        except (DockerException, requests.RequestException) as error:
+            raise SandboxStartError(f"the container engine fails: {_reason(error)}") from error
+
+
+def _environments() -> Iterator[dict[str, str]]:
+    """Where to look for an engine: as Docker's own command does, then at Podman's sockets."""
+    yield dict(os.environ)
+    if "DOCKER_HOST" not in os.environ:
+        runtime = os.environ.get("XDG_RUNTIME_DIR", "/nowhere")
+        for path in PODMAN:
+            place = Path(path.format(XDG_RUNTIME_DIR=runtime))
+            if place.is_socket():
+                yield {**os.environ, "DOCKER_HOST": f"unix://{place}"}
+
+
+def _reason(error: Exception | None) -> str:
+    explanation = getattr(error, "explanation", None)
+    return str(explanation or error).strip().splitlines()[-1][:500]
+
+
+async def _as_stream(held: Any) -> SocketStream | UNIXSocketStream:  # noqa: ANN401 - docker-py's
+    """The engine's connection as a stream of ours; `held` stays what keeps it alive."""
+    inner = getattr(held, "_sock", held)
+    if type(inner) is not socket.socket:  # TLS and ssh have no descriptor that carries plain bytes
+        raise SandboxStartError(
+            "a container engine behind TLS or ssh cannot be used; "
+            "run proctor on its machine, or forward its socket"
+        )
+    own = socket.socket(fileno=os.dup(inner.fileno()))
+    own.setblocking(False)  # noqa: FBT003 - the system's signature
+    is_unix = sys.platform != "win32" and own.family == socket.AF_UNIX
+    return await (UNIXSocketStream if is_unix else SocketStream).from_socket(own)
+
+
+class _Stdout(ByteReceiveStream):
+    """The stdout among a container's streams; what comes on stderr is kept as complaints."""
+
+    def __init__(self, stream: ByteReceiveStream, complaints: Complaints) -> None:
+        self._stream = BufferedByteReceiveStream(stream)
+        self._complaints = complaints
+        self._left = 0
+
+    @override
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        try:
+            while not self._left:
+                kind, size = STREAM_HEADER.unpack(
+                    await self._stream.receive_exactly(STREAM_HEADER.size)
+                )
+                if kind == STDOUT:
+                    self._left = size
+                else:
+                    self._complaints.add(await self._stream.receive_exactly(size))
+        except anyio.IncompleteRead:
+            raise anyio.EndOfStream from None
+        data = await self._stream.receive(min(max_bytes, self._left))
+        self._left -= len(data)
+        return data
+
+    @override
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _context(files: Mapping[str, bytes]) -> io.BytesIO:
+    """A build's files, as the tar stream that engines take."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o644
+            archive.addfile(info, io.BytesIO(content))
+    target.seek(0)
+    return target
