@@ -21,6 +21,7 @@ from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
 from proctor.sandbox_backends.helper import BOOT_ARGS
 from proctor.sandbox_backends.image import Recipe, build_image, image_name
 from proctor.sandbox_backends.servers import LABEL, is_dead, this_server
+from proctor.schemas.errors import SandboxStartError
 from proctor.schemas.sandbox import Overrides, SandboxInfo, SandboxSpec
 
 Settings: TypeAlias = Mapping[str, Any]
@@ -77,8 +78,12 @@ class DockerBackend:
         finally:
             await engine.close()
 
-    async def prepare(self, image: str | None = None) -> str:
+    async def prepare(self, image: str | None = None, *, may_build: bool = True) -> str:
         """Have an image at hand: Proctor's own is built, any other fetched, where it is missing.
+
+        Args:
+            image: Its name; None for Proctor's own.
+            may_build: Whether there is time for that.
 
         Raises:
             SandboxStartError: It cannot be had.
@@ -86,6 +91,10 @@ class DockerBackend:
         name = image or image_name()
         async with self._fetching:
             if name not in self._images and not await self._engine.has_image(name):
+                if not may_build:
+                    raise SandboxStartError(
+                        f"the image {name} is not there; 'proctor image build' makes it"
+                    )
                 if image is None:
                     self._say(f"building the sandbox image {name}; this happens once")
                     await build_image(self._engine, Recipe(), self._say)
@@ -100,7 +109,6 @@ class DockerBackend:
         self, spec: SandboxSpec, gpus: Sequence[str] = ()
     ) -> AsyncGenerator[Sandbox]:
         """Open a sandbox; `gpus` are the UUIDs of those that it alone may use."""
-        spec = self._overrides.applied_to(spec)
         image = await self.prepare(spec.image)
         wanted = self._settings(spec, image, gpus)
         async with self._engine.container(wanted) as container:
@@ -185,7 +193,7 @@ def merged(settings: Settings, over: Settings) -> dict[str, Any]:
     for name, value in over.items():
         below: Any = result.get(name)
         both = isinstance(below, dict) and isinstance(value, dict)
-        result[name] = merged(cast("Settings", below), value) if both else value
+        result[name] = merged(cast("Settings", below), cast("Settings", value)) if both else value
     return result
 
 

@@ -73,7 +73,7 @@ class Pool:
 
     @asynccontextmanager
     async def __call__(self, spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
-        """Hand out a warm sandbox where there is one for `spec`, and open one where there is not."""
+        """Hand out a warm sandbox where there is one for `spec`, and open one elsewhere."""
         warm = await self._taken(spec) if _can_be_foreseen(spec) else None
         if warm is None or warm.sandbox is None:
             async with self._backend(spec) as sandbox:

@@ -1,7 +1,6 @@
-"""Options that several commands share, and what they stand for."""
+"""Options that several commands share, and how commands complain."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
@@ -9,16 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 import typer
 
 if TYPE_CHECKING:
-    from proctor.sandbox_backends.base import Backend
     from proctor.tasks.catalog import Catalog
-
-
-class BackendName(StrEnum):
-    """Where agents' code runs."""
-
-    AUTO = "auto"
-    BUBBLEWRAP = "bubblewrap"
-    NONE = "none"
 
 
 TasksOption: TypeAlias = Annotated[
@@ -28,13 +18,6 @@ TasksOption: TypeAlias = Annotated[
         metavar="DIR",
         help="Take tasks from DIR (task directories, AfterQuery JSON files) instead of the "
         "bundled ones. May be repeated.",
-    ),
-]
-BackendOption: TypeAlias = Annotated[
-    BackendName,
-    typer.Option(
-        "--backend",
-        help="Sandbox: the best there is, bubblewrap, or none (plain processes, no isolation).",
     ),
 ]
 
@@ -73,22 +56,3 @@ def catalog_of(sources: Sequence[Path] | None) -> "Catalog":
     except TaskError as error:
         usage_error(str(error))
     return catalog
-
-
-def backend_of(name: BackendName) -> "Backend":
-    """The backend that ``--backend`` asks for; says plainly if it does not isolate."""
-    from proctor.sandbox_backends.cgroup import sweep
-    from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, open_plain
-
-    sweep()
-    problem = None if name is BackendName.NONE else bubblewrap_problem()
-    if name is not BackendName.NONE and problem is None:
-        return open_bubblewrap
-    if name is BackendName.BUBBLEWRAP:
-        usage_error(f"--backend bubblewrap cannot be had: {problem}")
-    why = f" ({problem})" if problem else ""
-    complain(
-        f"proctor: WARNING: no isolation{why}: agents' code runs as plain processes of this user "
-        "and can read and change what you can."
-    )
-    return open_plain

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proctor.clients.cli.options import (
-    BackendName,
-    BackendOption,
     TasksOption,
-    backend_of,
     catalog_of,
     complain,
     made_directory,
     usage_error,
 )
+from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +32,7 @@ class AgentName(StrEnum):
     NOOP = "noop"
 
 
+@with_sandbox_options
 def run(
     patterns: Annotated[
         list[str] | None,
@@ -50,10 +49,10 @@ def run(
         Path | None, typer.Option(metavar="DIR", help="Where results go; runs/<time> by default.")
     ] = None,
     tasks: TasksOption = None,
-    backend: BackendOption = BackendName.AUTO,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
+    sandboxes: SandboxOptions,
 ) -> None:
     """Work tasks with an agent, through a real MCP client and server, and grade them."""
     from datetime import UTC, datetime
@@ -77,7 +76,7 @@ def run(
     )
     complain("proctor: no model takes part in this run")
     try:
-        results = anyio.run(_run, plan, catalog, backend)
+        results = anyio.run(_run, plan, catalog, sandboxes)
     except KeyboardInterrupt:
         complain(f"proctor: interrupted; what was finished is in {directory}")
         raise typer.Exit(130) from None
@@ -108,7 +107,7 @@ def _agent(name: AgentName, catalog: "Catalog") -> "Agent":
     return oracle({task.id: task.solution for task in catalog if task.solution is not None})
 
 
-async def _run(plan: "Plan", catalog: "Catalog", backend: BackendName) -> "Sequence[RunResult]":
+async def _run(plan: "Plan", catalog: "Catalog", options: SandboxOptions) -> "Sequence[RunResult]":
     """Run a plan against a server of this process, over HTTP on loopback."""
     import secrets
 
@@ -121,7 +120,11 @@ async def _run(plan: "Plan", catalog: "Catalog", backend: BackendName) -> "Seque
 
     token, listener = secrets.token_urlsafe(32), bind("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with Sessions.serving(catalog, backend_of(backend), plan.out) as sessions:
+    chosen = [catalog[attempt.task_id].sandbox for attempt in plan.attempts]
+    async with (
+        backend_of(options, chosen) as backend,
+        Sessions.serving(catalog, backend, plan.out) as sessions,
+    ):
         app = build_app(sessions, owner_token=token, reveal="none")
         async with listening(app, listener), Owner.of(url, token) as owner:
             with watching(plan) as watch:

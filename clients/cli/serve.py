@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proctor.clients.cli.options import (
-    BackendName,
-    BackendOption,
     TasksOption,
-    backend_of,
     catalog_of,
     complain,
     made_directory,
     usage_error,
 )
+from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
 
 if TYPE_CHECKING:
     from proctor.schemas.session import Reveal
@@ -37,6 +35,7 @@ class RevealName(StrEnum):
     FULL = "full"
 
 
+@with_sandbox_options
 def serve(
     *,
     http: Annotated[
@@ -64,7 +63,7 @@ def serve(
         Path | None,
         typer.Option(help="Where sessions are kept; by default the user's data directory."),
     ] = None,
-    backend: BackendOption = BackendName.AUTO,
+    sandboxes: SandboxOptions,
 ) -> None:
     """Serve tasks to MCP clients, over stdin and stdout or, with --http, over HTTP."""
     import logging
@@ -73,7 +72,7 @@ def serve(
 
     logging.basicConfig(level=logging.WARNING, format="proctor: %(levelname)s: %(message)s")
     shown: Reveal = reveal.value if reveal else "none" if http else "score"
-    serving = _Serving(tasks, backend, data)
+    serving = _Serving(tasks, sandboxes, data, may_build=http)
     if http:
         if task:
             usage_error("--task goes with stdio; over HTTP, open sessions with POST /sessions")
@@ -85,10 +84,18 @@ def serve(
 class _Serving:
     """What both ways of serving need."""
 
-    def __init__(self, tasks: list[Path] | None, backend: BackendName, data: Path | None) -> None:
+    def __init__(
+        self,
+        tasks: list[Path] | None,
+        sandboxes: SandboxOptions,
+        data: Path | None,
+        *,
+        may_build: bool,
+    ) -> None:
         self._tasks = tasks
-        self._backend = backend
+        self._sandboxes = sandboxes
         self._data = data
+        self._may_build = may_build
 
     @asynccontextmanager
     async def sessions(self) -> "AsyncGenerator[Sessions]":
@@ -99,8 +106,12 @@ class _Serving:
 
         data = self._data or platformdirs.user_data_path("proctor", appauthor=False)
         records = made_directory(data.absolute() / "sessions", "--data")
-        catalog, backend = catalog_of(self._tasks), backend_of(self._backend)
-        async with Sessions.serving(catalog, backend, records) as sessions:
+        catalog = catalog_of(self._tasks)
+        specs = [task.sandbox for task in catalog]
+        async with (
+            backend_of(self._sandboxes, specs, may_build=self._may_build) as backend,
+            Sessions.serving(catalog, backend, records) as sessions,
+        ):
             complain(f"proctor: sessions are kept in {records}")
             yield sessions
 

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proctor.clients.cli.options import (
-    BackendName,
-    BackendOption,
     TasksOption,
-    backend_of,
     catalog_of,
     usage_error,
 )
+from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from proctor.sandbox_backends.base import Backend
     from proctor.schemas.task import Task
     from proctor.tasks.check import Finding
 
@@ -88,12 +85,13 @@ def show_task(
 
 
 @app.command("check")
+@with_sandbox_options
 def check_tasks(
     task_ids: Annotated[list[str] | None, typer.Argument(help="Ids; all tasks if none.")] = None,
     *,
     tasks: TasksOption = None,
-    backend: BackendOption = BackendName.AUTO,
     as_json: JsonOption = False,
+    sandboxes: SandboxOptions,
 ) -> None:
     """Prove tasks: the solution earns full marks, doing nothing fails, every decoy fails."""
     import anyio
@@ -107,7 +105,7 @@ def check_tasks(
         usage_error(str(error))
     if not chosen and not catalog.problems:
         usage_error("no task found; a task is a directory with a task.toml, or a JSON file")
-    findings = anyio.run(_check, chosen, backend_of(backend), not as_json)
+    findings = anyio.run(_check, chosen, sandboxes, not as_json)
     broken = [str(problem) for problem in catalog.problems]
     if as_json:
         document = {"findings": [f.model_dump() for f in findings], "unreadable": broken}
@@ -122,18 +120,20 @@ def check_tasks(
 
 async def _check(
     tasks: "Sequence[Task]",
-    backend: "Backend",
+    sandboxes: SandboxOptions,
     aloud: bool,  # noqa: FBT001 - from anyio.run
 ) -> "list[Finding]":
     from proctor.tasks.check import check_task
 
     findings: list[Finding] = []
-    for task in tasks:
-        async for finding in check_task(task, backend):
-            findings.append(finding)
-            if aloud:
-                mark = "ok  " if finding.ok else "FAIL"
-                print(f"{mark} {finding.task_id}: {finding.check}: {finding.detail}", flush=True)
+    async with backend_of(sandboxes) as backend:
+        for task in tasks:
+            async for finding in check_task(task, backend):
+                findings.append(finding)
+                if aloud:
+                    mark = "ok  " if finding.ok else "FAIL"
+                    line = f"{mark} {finding.task_id}: {finding.check}: {finding.detail}"
+                    print(line, flush=True)
     return findings
 
 
