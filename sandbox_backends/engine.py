@@ -11,8 +11,9 @@ import struct
 import sys
 import tarfile
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -132,11 +133,8 @@ class Engine:
         held = await self._call(
             partial(self._client.api.attach_socket, container_id, params=wanted)
         )
-        try:
-            async with await _as_stream(held) as stream:
-                yield stream, Complaints()
-        finally:
-            held.close()
+        async with await _as_stream(held) as stream:
+            yield stream, Complaints()
 
     def _remove(self, container_id: str) -> None:
         """Remove a container that may be going by itself."""
@@ -165,14 +163,21 @@ class Engine:
 
     def _events_of(self, container_id: str) -> dict[str, str]:
         """What happened to a container, with the exit code where there is one."""
-        about = self._client.api.info()
-        found = self._client.api.events(
-            since=EVERY_EVENT,
-            until=about["SystemTime"],
-            filters={"container": container_id, "type": "container"},
-            decode=True,
-        )
-        return {each["Action"]: each["Actor"]["Attributes"].get("exitCode", "") for each in found}
+        now = datetime.fromisoformat(self._client.api.info()["SystemTime"]).timestamp()
+        happened: dict[str, str] = {}
+        with closing(
+            self._client.api.events(
+                since=EVERY_EVENT,
+                until=int(now) + 2,  # its end may be news to the engine, too
+                filters={"container": container_id, "type": "container"},
+                decode=True,
+            )
+        ) as events:
+            for event in events:
+                happened[event["Action"]] = event["Actor"]["Attributes"].get("exitCode", "")
+                if event["Action"] == "die":
+                    break
+        return happened
 
     async def sweep(self, label: str, dead: Callable[[str], bool]) -> None:
         """Remove the containers with `label` whose value is a dead server's."""
@@ -193,8 +198,17 @@ class Engine:
         return True
 
     async def pull(self, name: str) -> None:
-        """Fetch an image from its registry."""
-        await self._call(partial(self._client.images.pull, name))
+        """Fetch an image from its registry.
+
+        Raises:
+            SandboxStartError: It cannot be had.
+        """
+        try:
+            await self._call(partial(self._client.api.pull, name))
+        except SandboxStartError as error:
+            raise SandboxStartError(
+                f"the image {name} is not there and cannot be fetched: {error}"
+            ) from error
 
     async def build(
         self,
@@ -263,14 +277,17 @@ def _reason(error: Exception | None) -> str:
 
 
 async def _as_stream(held: Any) -> SocketStream | UNIXSocketStream:  # noqa: ANN401 - docker-py's
-    """The engine's connection as a stream of ours; `held` stays what keeps it alive."""
+    """The connection that docker-py made, as a stream of ours; docker-py lets go of it."""
     inner = getattr(held, "_sock", held)
-    if type(inner) is not socket.socket:  # TLS and ssh have no descriptor that carries plain bytes
+    plain = type(inner) is socket.socket  # TLS and ssh have no descriptor that carries plain bytes
+    own = socket.socket(fileno=os.dup(inner.fileno())) if plain else None
+    held.close()
+    inner.close()
+    if own is None:
         raise SandboxStartError(
             "a container engine behind TLS or ssh cannot be used; "
             "run proctor on its machine, or forward its socket"
         )
-    own = socket.socket(fileno=os.dup(inner.fileno()))
     own.setblocking(False)  # noqa: FBT003 - the system's signature
     is_unix = sys.platform != "win32" and own.family == socket.AF_UNIX
     return await (UNIXSocketStream if is_unix else SocketStream).from_socket(own)

@@ -2,17 +2,22 @@
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio.to_thread import run_sync
 
 from proctor.sandbox_backends.base import Backend
+from proctor.sandbox_backends.docker import DockerBackend
 from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, open_plain
+from proctor.schemas.errors import SandboxStartError
 
 REQUIRE_BUBBLEWRAP = "PROCTOR_REQUIRE_BUBBLEWRAP"
+REQUIRE_DOCKER = "PROCTOR_REQUIRE_DOCKER"
 
 MINI_TASK = """
 id = "mini"
@@ -143,28 +148,64 @@ def task_with(tmp_path: Path) -> Callable[[dict[str, str | None]], Path]:
     return make
 
 
-def _need_bubblewrap() -> None:
-    problem = bubblewrap_problem()
-    if problem and os.environ.get(REQUIRE_BUBBLEWRAP):
-        pytest.fail(f"{REQUIRE_BUBBLEWRAP} is set, but: {problem}")
+def _need(problem: str | None, required_by: str) -> None:
+    if problem and os.environ.get(required_by):
+        pytest.fail(f"{required_by} is set, but: {problem}")
     if problem:
         pytest.skip(problem)
 
 
-@pytest.fixture(params=["bubblewrap", "plain"])
-def backend(request: pytest.FixtureRequest) -> Backend:
+@cache
+def docker_problem() -> str | None:
+    """Why containers cannot be had here; None where they can."""
+
+    async def find() -> None:
+        async with DockerBackend.connected() as found:
+            await found.prepare(may_build=False)
+
+    try:
+        anyio.run(find)
+    except SandboxStartError as error:
+        return str(error)
+    return None
+
+
+BUBBLEWRAP, PLAIN = "bubblewrap", "plain"
+DOCKER = pytest.param("docker", marks=pytest.mark.docker)
+
+
+@asynccontextmanager
+async def _opened(name: str) -> AsyncGenerator[Backend]:
+    if name == PLAIN:
+        yield open_plain
+    elif name == BUBBLEWRAP:
+        _need(bubblewrap_problem(), REQUIRE_BUBBLEWRAP)
+        yield open_bubblewrap
+    else:
+        _need(await run_sync(docker_problem), REQUIRE_DOCKER)
+        async with DockerBackend.connected() as docker:
+            yield docker
+
+
+@pytest.fixture(params=[BUBBLEWRAP, DOCKER, PLAIN])
+async def backend(request: pytest.FixtureRequest) -> AsyncGenerator[Backend]:
     """Every backend in turn."""
-    if request.param == "plain":
-        return open_plain
-    _need_bubblewrap()
-    return open_bubblewrap
+    async with _opened(request.param) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[BUBBLEWRAP, DOCKER])
+async def isolating(request: pytest.FixtureRequest) -> AsyncGenerator[Backend]:
+    """Every backend that claims isolation."""
+    async with _opened(request.param) as opened:
+        yield opened
 
 
 @pytest.fixture
-def isolating() -> Backend:
-    """A backend that claims isolation."""
-    _need_bubblewrap()
-    return open_bubblewrap
+async def docker_backend() -> AsyncGenerator[Backend]:
+    """Containers."""
+    async with _opened("docker") as opened:
+        yield opened
 
 
 @pytest.fixture
