@@ -72,11 +72,11 @@ class Complaints:
 class Engine:
     """A container engine that answers."""
 
-    def __init__(self, client: docker.DockerClient, name: str) -> None:
+    def __init__(self, client: docker.DockerClient, *, is_podman: bool) -> None:
         self._client: Any = client  # its types are incomplete
         self._calls = anyio.CapacityLimiter(CALLS_AT_ONCE)
-        self.name = name
-        """What it calls itself."""
+        self.is_podman = is_podman
+        """Whether it is Podman, which reads a seccomp profile from a path on its own machine."""
 
     @classmethod
     async def connect(cls) -> "Engine":
@@ -95,7 +95,8 @@ class Engine:
                 client: Any = docker.DockerClient.from_env(
                     environment=environment, timeout=CALL_WITHIN_S, max_pool_size=CALLS_AT_ONCE
                 )
-                return cls(client, str(client.version()["Version"]))
+                parts = client.version().get("Components") or ()
+                return cls(client, is_podman=any("Podman" in part["Name"] for part in parts))
             except (DockerException, requests.RequestException, OSError) as error:
                 problem = problem or error
         raise SandboxStartError(f"no container engine answers: {_reason(problem)}") from problem
