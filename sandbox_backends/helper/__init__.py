@@ -5,14 +5,16 @@ that any image with Python >= 3.9 serves and versions never differ. Nothing of t
 ever imported by the server itself.
 
     files         files beneath a root that nothing leads out of; snapshots; restoring
-    processes     commands, their output, and their whole process tree
+    processes     what can be done with processes and whole trees of them
+    supervisor    the process between the helper and a command
+    commands      commands that run: their output and their end
     conversation  requests and replies: the one loop that the helper is
 """
 
 import json
 from importlib.resources import files
 
-MODULES = ("files", "processes", "conversation")
+MODULES = ("files", "processes", "supervisor", "commands", "conversation")
 
 BOOT = """\
 import json, sys, types

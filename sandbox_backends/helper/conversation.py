@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from typing import IO, Any
 
+from proctor.sandbox_backends.helper.commands import ALL_SPOOLS_BYTES, Capture, Command
 from proctor.sandbox_backends.helper.files import (
     CHUNK,
     Snapshot,
@@ -33,12 +34,9 @@ from proctor.sandbox_backends.helper.files import (
     tree,
 )
 from proctor.sandbox_backends.helper.processes import (
-    ALL_SPOOLS_BYTES,
     KILL_WITHIN_S,
     PR_SET_CHILD_SUBREAPER,
     PR_SET_DUMPABLE,
-    Capture,
-    Command,
     descendants,
     join_new_keyring,
     kill_tree,
@@ -48,11 +46,13 @@ from proctor.sandbox_backends.helper.processes import (
     touch_files_as,
     wake_on_child,
 )
+from proctor.sandbox_backends.helper.supervisor import Supervisor
 
 HEADER = struct.Struct(">II")
 KILLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_META = 1 << 20
 MAX_PAYLOAD = 1 << 20
+IDLE_AT_MOST = 2
 BRING_FILES = ("write", "restore")
 
 Request = dict[str, Any]
@@ -64,6 +64,7 @@ class Helper:
     def __init__(self, scratch: str, user: tuple[int, int] | None) -> None:
         self.scratch, self.user = scratch, user
         self.commands: dict[int, Command] = {}
+        self.idle: list[Supervisor] = []
         self.uploads: dict[int, IO[bytes]] = {}
         self.incoming = bytearray()
         self.started = 0
@@ -88,9 +89,10 @@ class Helper:
 
     def do_exec(self, request: Request, _: IO[bytes] | None) -> None:
         self.started += 1
-        command = Command({**request, "user": self.user}, f"{self.scratch}/{self.started}")
+        supervisor = self.free_supervisor()
+        command = Command(request, f"{self.scratch}/{self.started}", supervisor)
         self.commands[command.id] = command
-        self.selector.register(command.status, selectors.EVENT_READ, (command, None))
+        self.selector.register(supervisor.report, selectors.EVENT_READ, (command, None))
         for capture in (command.stdout, command.stderr):
             self.selector.register(capture.fd, selectors.EVENT_READ, (command, capture))
 
@@ -199,16 +201,24 @@ class Helper:
     def see_to(self, fd: int, command: Command, capture: Capture | None) -> None:
         """See to a command: something was written, or its supervisor reports."""
         if capture is not None:
-            if not capture.drain():
+            if not capture.drain():  # its supervisor, which holds the other end, is gone
                 self.selector.unregister(fd)
-                os.close(fd)
             return
         alive = command.read_report()
-        if not command.answered and (command.over or not alive):
+        if not command.answered and (command.ended or command.over or not alive):
             self.reply({"id": command.id}, *command.result())
             self.forget_old_spools(command)
-        if not alive:
-            self.forget(command)
+        if command.over or not alive:
+            self.forget(command, alive=alive)
+
+    def free_supervisor(self) -> Supervisor:
+        """One that waits for a command; the agent may have killed some of those."""
+        while self.idle:
+            supervisor = self.idle.pop()
+            if supervisor.lives():
+                return supervisor
+            supervisor.close()
+        return Supervisor(self.user)
 
     def forget_old_spools(self, command: Command) -> None:
         """Keep the long outputs of the latest commands, within a budget for all together."""
@@ -217,13 +227,24 @@ class Helper:
             with contextlib.suppress(OSError):
                 os.unlink(self.spooled.pop(0).spool_path)
 
-    def forget(self, command: Command) -> None:
-        """A supervisor is gone. If the agent killed it, what it watched over goes too."""
-        self.selector.unregister(command.status)
-        command.close()
+    def forget(self, command: Command, *, alive: bool) -> None:
+        """Nothing is left of a command, so that its supervisor is free for another.
+
+        If the agent killed the supervisor, what it watched over goes, too.
+        """
         del self.commands[command.id]
-        watched = [other.supervisor for other in self.commands.values()]
-        send_signal(descendants(os.getpid(), spare=watched), signal.SIGKILL)
+        supervisor = command.supervisor
+        for fd in (supervisor.report, supervisor.stdout, supervisor.stderr):
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(fd)
+        if alive and len(self.idle) < IDLE_AT_MOST:
+            self.idle.append(supervisor)
+            return
+        supervisor.close()
+        if not alive:
+            watched = [other.supervisor.pid for other in self.commands.values()]
+            watched += [other.pid for other in self.idle]
+            send_signal(descendants(os.getpid(), spare=watched), signal.SIGKILL)
 
     def kill_everything(self) -> None:
         """Leave nothing running but this process."""
@@ -232,6 +253,8 @@ class Helper:
             command.kill()
         while self.open and self.commands and time.monotonic() < deadline:
             self.turn(0.05)
+        while self.idle:
+            self.idle.pop().close()
         if os.getpid() == 1:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # PID 1 of a namespace of its own, and nowhere else
