@@ -16,7 +16,6 @@ from typing import Any, BinaryIO
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
-from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from anyio.to_thread import run_sync
 from typing_extensions import override
@@ -107,7 +106,8 @@ class Channel:
             why_gone: Finds out, once the stream has ended, what became of the machine.
         """
         self._send = send
-        self._receive = BufferedByteReceiveStream(receive)
+        self._receive = receive
+        self._received = bytearray()
         self._ids = itertools.count(1)
         self._waiting: dict[int, MemoryObjectSendStream[Reply]] = {}
         self._why_gone = why_gone
@@ -142,7 +142,6 @@ class Channel:
         try:
             with suppress(
                 anyio.EndOfStream,
-                anyio.IncompleteRead,
                 anyio.BrokenResourceError,
                 anyio.ClosedResourceError,
                 OSError,
@@ -159,11 +158,21 @@ class Channel:
                 waiting.close()
 
     async def _read_frame(self) -> Reply:
-        sizes = HEADER.unpack(await self._receive.receive_exactly(HEADER.size))
-        if sum(sizes) > REPLY_LIMIT:
+        await self._have(HEADER.size)
+        meta_size, data_size = HEADER.unpack_from(self._received)
+        start, end = HEADER.size + meta_size, HEADER.size + meta_size + data_size
+        if end > REPLY_LIMIT:
             raise ValueError("a frame that no helper sends")
-        meta: dict[str, Any] = json.loads(await self._receive.receive_exactly(sizes[0]))
-        return meta, await self._receive.receive_exactly(sizes[1]) if sizes[1] else b""
+        await self._have(end)
+        meta: dict[str, Any] = json.loads(self._received[HEADER.size : start])
+        data = bytes(self._received[start:end])
+        del self._received[:end]
+        return meta, data
+
+    async def _have(self, size: int) -> None:
+        """Receive until so much is there. A stream per frame would cost as much as the frame."""
+        while len(self._received) < size:
+            self._received += await self._receive.receive(CHUNK)
 
     async def _deliver(self, meta: dict[str, Any], data: bytes) -> None:
         waiting = self._waiting.get(meta.get("id", 0))

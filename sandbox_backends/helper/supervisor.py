@@ -105,7 +105,9 @@ def _supervise(
                 else:
                     _kill_everything()
             ended, childless = reap()
-            news: dict[str, Any] = {"exit": code for pid, code in ended if pid == main}
+            news: dict[str, Any] = {}
+            if main in dict(ended):
+                news["exit"] = dict(ended)[main]
             if childless and main:
                 main, news["over"] = 0, True
             if news:
