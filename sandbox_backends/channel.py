@@ -106,6 +106,7 @@ class Channel:
             why_gone: Finds out, once the stream has ended, what became of the machine.
         """
         self._send = send
+        self._sending = anyio.Lock(fast_acquire=True)
         self._receive = receive
         self._received = bytearray()
         self._ids = itertools.count(1)
@@ -127,7 +128,8 @@ class Channel:
             SandboxLostError: The stream is gone.
         """
         try:
-            await self._send.send(data)
+            async with self._sending:  # streams refuse a second sender
+                await self._send.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
             with anyio.move_on_after(CAUSE_WITHIN_S):
                 await self._lost.wait()

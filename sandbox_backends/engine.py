@@ -286,7 +286,7 @@ async def _as_stream(held: Any) -> SocketStream:  # noqa: ANN401 - docker-py's
             "run proctor on its machine, or forward its socket"
         )
     own.setblocking(False)  # noqa: FBT003 - the system's signature
-    return await SocketStream.from_socket(own)  # faster than one for UNIX sockets, and as good
+    return await SocketStream.from_socket(own)  # a UnixSocketStream could cut a frame off
 
 
 class _Stdout(ByteReceiveStream):

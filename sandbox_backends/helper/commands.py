@@ -8,10 +8,13 @@ import math
 import os
 import signal
 import time
-from typing import Any
 
 from proctor.sandbox_backends.helper.processes import KILL_WITHIN_S, send_signal
 from proctor.sandbox_backends.helper.supervisor import Supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SPOOL_BYTES = 32 << 20  # a flood must not fill the sandbox's memory
 ALL_SPOOLS_BYTES = 64 << 20

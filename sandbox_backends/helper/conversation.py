@@ -17,20 +17,15 @@ import selectors
 import signal
 import struct
 import sys
-import tarfile
-import tempfile
 import time
-from collections.abc import Sequence
-from typing import IO, Any
 
 from proctor.sandbox_backends.helper.commands import ALL_SPOOLS_BYTES, Capture, Command
 from proctor.sandbox_backends.helper.files import (
     CHUNK,
-    Snapshot,
     SnapshotTooLargeError,
     list_directory,
     read_lines,
-    restore,
+    temporary,
     tree,
 )
 from proctor.sandbox_backends.helper.processes import (
@@ -48,14 +43,19 @@ from proctor.sandbox_backends.helper.processes import (
 )
 from proctor.sandbox_backends.helper.supervisor import Supervisor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import IO, Any
+
+    Request = dict[str, Any]
+
 HEADER = struct.Struct(">II")
 KILLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_META = 1 << 20
 MAX_PAYLOAD = 1 << 20
 IDLE_AT_MOST = 2
 BRING_FILES = ("write", "restore")
-
-Request = dict[str, Any]
 
 
 class Helper:
@@ -131,6 +131,8 @@ class Helper:
         self.reply(request, {"total": total}, json.dumps(entries).encode())
 
     def do_snapshot(self, request: Request, _: IO[bytes] | None) -> None:
+        from proctor.sandbox_backends.helper.snapshots import Snapshot
+
         limits = (request["max_bytes"], request["max_files"], request["exclude"])
         with tree(request["root"]) as files:
             about = Snapshot(files, *limits).write(
@@ -139,6 +141,8 @@ class Helper:
         self.reply(request, about)
 
     def do_restore(self, request: Request, upload: IO[bytes]) -> None:
+        from proctor.sandbox_backends.helper.snapshots import restore
+
         os.makedirs(request["root"], exist_ok=True)
         with tree(request["root"]) as files:
             restore(files, upload)
@@ -279,7 +283,7 @@ class Helper:
             del self.incoming[:end]
             try:
                 self.take_request(request, body)
-            except (OSError, ValueError, SnapshotTooLargeError, tarfile.TarError) as error:
+            except (OSError, ValueError, SnapshotTooLargeError) as error:
                 self.fail(request, error)
 
     def take_request(self, request: Request, body: bytes) -> None:
@@ -293,7 +297,7 @@ class Helper:
         if upload is None and request["part"]:
             return  # an earlier part failed, and that has been answered
         if upload is None:
-            upload = tempfile.TemporaryFile()  # noqa: SIM115 - may outlive this frame
+            upload = temporary(self.scratch)
         try:
             upload.write(body)
             if more:

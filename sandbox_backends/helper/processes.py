@@ -8,9 +8,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
 
 from proctor.sandbox_backends.helper.files import LIBC
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 KILL_WITHIN_S = 5.0
 

@@ -18,7 +18,6 @@ import resource
 import selectors
 import signal
 import time
-from typing import Any, NoReturn
 
 from proctor.sandbox_backends.helper.processes import (
     KILL_WITHIN_S,
@@ -29,6 +28,10 @@ from proctor.sandbox_backends.helper.processes import (
     reap,
     wake_on_child,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 CANNOT_RUN = 126
 LENGTH = 8
