@@ -33,6 +33,11 @@ ETC = (
     "mime.types",
     "ssl/certs",
 )
+OOM_COUNTERS = {
+    "/sys/fs/cgroup/memory.events": "memory.events",
+    "/sys/fs/cgroup/memory/memory.oom_control": "memory.oom_control",
+}
+"""Where a sandbox finds its control group's counters, by version of the kernel's interface."""
 OWN_ETC = ("passwd", "group", "hosts")
 DISTRIBUTION = "mle_proctor*"
 PACKAGE = Path(__file__).parent.parent
@@ -104,8 +109,16 @@ class Launch:
             yield from self._bind(
                 Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
             )
+        yield from self._counters()
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
+
+    def _counters(self) -> Iterator[str]:
+        """What tells the helper that memory ran out."""
+        for group in {procs.parent for procs in self._join}:
+            for place, name in OOM_COUNTERS.items():
+                if (group / name).exists():
+                    yield from ("--ro-bind", str(group / name), place)
 
     def _bind(self, source: Path, target: Path) -> tuple[str, str, str]:
         return ("--ro-bind", str(self._within_reach(source)), str(target))

@@ -8,11 +8,12 @@ own id.
 import builtins
 import itertools
 import json
+import math
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
@@ -35,7 +36,7 @@ from proctor.schemas.errors import (
     SandboxStartError,
     SubmissionError,
 )
-from proctor.schemas.sandbox import Captured, ExecResult, FileEntry, SandboxInfo
+from proctor.schemas.sandbox import Captured, ExecResult, FileEntry, Job, JobOutput, SandboxInfo
 
 HEADER = struct.Struct(">II")
 CHUNK = 1 << 18
@@ -238,8 +239,8 @@ def _as_exception(meta: Mapping[str, Any]) -> Exception:
     kind, message = str(meta["error"]), str(meta.get("message", ""))
     if kind == "SnapshotTooLargeError":
         return SubmissionError(f"the workspace is too large to be handed in: {message}")
-    if kind == "ValueError":
-        return ValueError(message)
+    if kind in ("ValueError", "LookupError"):
+        return {"ValueError": ValueError, "LookupError": LookupError}[kind](message)
     builtin = getattr(builtins, kind, None)
     if isinstance(builtin, type) and issubclass(builtin, OSError):
         return builtin(meta.get("errno"), message, meta.get("path"))
@@ -322,18 +323,23 @@ class ChannelSandbox(Sandbox):
         timeout_s: float,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
+        foreground_s: float | None = None,
+        preloaded: bool = False,
     ) -> ExecResult:
+        answer_within_s = min(timeout_s, timeout_s if foreground_s is None else foreground_s)
         request = {
             "argv": list(argv),
             "cwd": cwd or self._info.workdir,
             "env": {**self._env, **(env or {})},
             "rlimits": self._rlimits,
-            "timeout": timeout_s,
+            "timeout": None if timeout_s == math.inf else timeout_s,
+            "foreground": foreground_s,
+            "preloaded": preloaded,
             "limit": OUTPUT_LIMIT,
         }
         async with self._channel.ask("exec", request) as exchange:
             try:
-                with anyio.fail_after(timeout_s + GIVE_UP_S):
+                with anyio.fail_after(answer_within_s + GIVE_UP_S):
                     about, data = await exchange.all()
             except anyio.get_cancelled_exc_class():
                 await self._kill(exchange)
@@ -341,6 +347,33 @@ class ChannelSandbox(Sandbox):
             except TimeoutError as error:
                 raise SandboxLostError("the sandbox does not answer") from error
         return _exec_result(about, data)
+
+    @override
+    async def jobs(self) -> tuple[Job, ...]:
+        about, _ = await self._channel.call("jobs", {})
+        return tuple(Job(**each) for each in about["jobs"])
+
+    @override
+    async def job_output(
+        self,
+        job_id: int,
+        *,
+        stream: Literal["stdout", "stderr"] = "stdout",
+        offset: int | None = None,
+        max_bytes: int = OUTPUT_LIMIT,
+        wait_s: float = 0,
+    ) -> tuple[Job, JobOutput]:
+        if wait_s:
+            await self._channel.call("job_wait", {"job": job_id, "wait": wait_s})
+        wanted = {"stream": stream, "offset": offset, "max_bytes": max_bytes}
+        about, data = await self._channel.call("job_output", {"job": job_id, **wanted})
+        output = JobOutput(data=data, offset=about.pop("offset"), total=about.pop("total"))
+        return Job(**about), output
+
+    @override
+    async def job_stop(self, job_id: int) -> Job:
+        about, _ = await self._channel.call("job_stop", {"job": job_id})
+        return Job(**about)
 
     async def _kill(self, exchange: Exchange) -> None:
         with anyio.move_on_after(GIVE_UP_S, shield=True), suppress(SandboxError):
@@ -421,5 +454,7 @@ def _exec_result(about: Mapping[str, Any], data: bytes) -> ExecResult:
         stdout=streams[0],
         stderr=streams[1],
         timed_out=about["timed_out"],
+        oom_killed=about["oom_killed"],
+        job=about["job"],
         duration_s=about["duration"],
     )

@@ -8,7 +8,8 @@ ever imported by the server itself.
     snapshots     a whole tree as one archive, and back
     processes     what can be done with processes and whole trees of them
     supervisor    the process between the helper and a command
-    commands      commands that run: their output and their end
+    output        what a command writes
+    commands      commands that run, jobs among them
     conversation  requests and replies: the one loop that the helper is
 """
 
@@ -19,7 +20,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.util import MAGIC_NUMBER
 
-MODULES = ("files", "snapshots", "processes", "supervisor", "commands", "conversation")
+MODULES = ("files", "snapshots", "processes", "supervisor", "output", "commands", "conversation")
 
 BOOT = """\
 import binascii, json, marshal, sys, types

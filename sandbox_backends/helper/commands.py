@@ -1,14 +1,15 @@
-"""Commands: their output, and their end, as the helper keeps them."""
+"""Commands and jobs, as the helper keeps them: their output and their end."""
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
 import math
 import os
 import signal
 import time
 
+from proctor.sandbox_backends.helper.output import Capture
 from proctor.sandbox_backends.helper.processes import KILL_WITHIN_S, send_signal
 from proctor.sandbox_backends.helper.supervisor import Supervisor
 
@@ -16,91 +17,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SPOOL_BYTES = 32 << 20  # a flood must not fill the sandbox's memory
-ALL_SPOOLS_BYTES = 64 << 20
-READS_PER_TURN = 64
 
-
-class Capture:
-    """One output stream of a command: its head and tail, and the whole in a file if it is long."""
-
-    def __init__(self, fd: int, limit: int, spool_path: str) -> None:
-        self.fd, self.limit, self.spool_path = fd, limit, spool_path
-        self.head, self.tail = b"", bytearray()  # up to the limit, the tail is everything
-        self.total = self.spooled = 0
-        self.spool: int | None = None
-        self.ended = self.finished = False
-
-    def drain(self) -> bool:
-        """Take what is there, in bounded time. False once the stream has ended."""
-        for _ in range(0 if self.ended else READS_PER_TURN):
-            try:
-                data = os.read(self.fd, 1 << 16)
-            except BlockingIOError:
-                return True
-            self.ended = not data
-            if self.ended:
-                break
-            if not self.finished:
-                self.take(data)
-        return not self.ended
-
-    def take(self, data: bytes) -> None:
-        """Add `data` to what was captured."""
-        overflowed = self.total > self.limit
-        self.total += len(data)
-        self.tail += data
-        if self.total <= self.limit:
-            return
-        if overflowed:
-            self._write_spool(data)
-        else:
-            with contextlib.suppress(OSError):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-                self.spool = os.open(self.spool_path, flags, 0o644)
-            self._write_spool(self.tail)
-            self.head = bytes(self.tail[: self.limit // 2])
-        del self.tail[: max(len(self.tail) - (self.limit - self.limit // 2), 0)]
-
-    def _write_spool(self, data: bytes | bytearray) -> None:
-        left = memoryview(bytes(data))[: SPOOL_BYTES - self.spooled]
-        while self.spool is not None and left:
-            try:
-                written = os.write(self.spool, left)
-            except OSError:  # the disk is full: what is there stays
-                self._close_spool()
-                return
-            self.spooled += written
-            left = left[written:]
-
-    def _close_spool(self) -> None:
-        if self.spool is not None:
-            os.close(self.spool)
-            self.spool = None
-
-    def finish(self) -> tuple[dict[str, Any], bytes]:
-        """What was captured. Whatever survivors write later is read and thrown away."""
-        self.drain()
-        self.finished = True
-        self._close_spool()
-        captured = self.head + bytes(self.tail)
-        about = {
-            "head": len(self.head),
-            "tail": len(self.tail),
-            "total": self.total,
-            "spool": self.spool_path if self.spooled else None,
-        }
-        self.tail.clear()
-        return about, captured
+ENDED_JOBS = 100
 
 
 class Command:
-    """A running command."""
+    """A command. It is a job once it was answered before its end."""
 
     def __init__(self, request: dict[str, Any], spool: str, supervisor: Supervisor) -> None:
         self.id: int = request["id"]
         self.started = time.monotonic()
-        self.deadline: float = self.started + request["timeout"]
+        self.deadline = _moment(self.started, request["timeout"])
+        self.answer_by = _moment(self.started, request["foreground"])
+        self.argv: list[str] = request["argv"]
+        self.job: int | None = None
+        self.ended_at: float | None = None
         self.timed_out = self.killed = self.answered = self.given_up = self.over = False
         self.exit: int | None = None
         self.problem = ""
@@ -112,8 +43,8 @@ class Command:
 
     @property
     def ended(self) -> bool:
-        """Whether there is something to answer: it has ended by itself."""
-        return self.exit is not None and not self.killed
+        """Whether it has come to its end, of itself or killed with all that it left."""
+        return self.over or (self.exit is not None and not self.killed)
 
     def kill(self) -> None:
         """Have the supervisor kill the whole tree; it reports when that is done."""
@@ -146,23 +77,97 @@ class Command:
             self.over = "over" in report
         return bool(data)
 
-    def result(self) -> tuple[dict[str, Any], bytes]:
-        """How it ended, and its output. Without a report, somebody killed the supervisor.
+    def end(self) -> None:
+        """It has come to its end. What it left in the background has no deadline any more.
 
-        What it left in the background has no deadline any more.
+        Without a report, somebody killed the supervisor.
         """
-        self.answered = True
+        self.ended_at = time.monotonic()
+        if self.exit is None:
+            self.exit = 128 + signal.SIGKILL
         if not self.killed:
             self.deadline = math.inf
         if self.problem:
             self.stderr.take(self.problem.encode())
-        stdout, out = self.stdout.finish()
-        stderr, err = self.stderr.finish()
+        for capture in (self.stdout, self.stderr):
+            capture.finish()
+
+    def result(self) -> tuple[dict[str, Any], bytes]:
+        """How it ended, or that it goes on, and its output."""
+        self.answered = True
+        self.answer_by = math.inf
+        stdout, out = self.stdout.so_far()
+        stderr, err = self.stderr.so_far()
         about = {
-            "exit_code": 128 + signal.SIGKILL if self.exit is None else self.exit,
+            "exit_code": self.exit if self.ended_at else None,
             "timed_out": self.timed_out,
-            "duration": time.monotonic() - self.started,
+            "duration": self.duration,
+            "job": self.job,
             "stdout": stdout,
             "stderr": stderr,
         }
         return about, out + err
+
+    def as_job(self) -> dict[str, Any]:
+        """How it stands with a job."""
+        return {
+            "id": self.job,
+            "argv": self.argv,
+            "running": self.ended_at is None,
+            "exit_code": self.exit if self.ended_at and not self.killed else None,
+            "timed_out": self.timed_out,
+            "duration_s": self.duration,
+            "stdout_bytes": self.stdout.total,
+            "stderr_bytes": self.stderr.total,
+        }
+
+    @property
+    def duration(self) -> float:
+        """Seconds that it has run, or ran."""
+        return (self.ended_at or time.monotonic()) - self.started
+
+
+class Jobs:
+    """The jobs of a sandbox, and who waits for their end. The longest ended are forgotten."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Command] = {}
+        self.waiting: list[tuple[float, dict[str, Any], Command]] = []
+        self._numbers = itertools.count(1)
+
+    def add(self, command: Command) -> None:
+        """Make a command a job."""
+        command.job = next(self._numbers)
+        self.known[command.job] = command
+        ended = [job for job in self.known.values() if job.ended_at]
+        for old in ended[: max(len(ended) - ENDED_JOBS, 0)]:
+            self.forget(old)
+
+    def forget(self, command: Command) -> None:
+        """Forget a job that has ended."""
+        if command.job is not None:
+            self.known.pop(command.job, None)
+        for capture in (command.stdout, command.stderr):
+            capture.forget()
+
+    def __getitem__(self, number: int) -> Command:
+        """A job.
+
+        Raises:
+            LookupError: There is none of that number.
+        """
+        try:
+            return self.known[number]
+        except KeyError:
+            raise LookupError(f"there is no job {number}") from None
+
+    def due(self) -> list[tuple[dict[str, Any], Command]]:
+        """The requests that have waited long enough, or whose job has ended, with that job."""
+        now = time.monotonic()
+        due = [each for each in self.waiting if now >= each[0] or each[2].ended_at is not None]
+        self.waiting = [each for each in self.waiting if each not in due]
+        return [(request, job) for _, request, job in due]
+
+
+def _moment(start: float, seconds: float | None) -> float:
+    return math.inf if seconds is None else start + seconds

@@ -19,7 +19,7 @@ import struct
 import sys
 import time
 
-from proctor.sandbox_backends.helper.commands import ALL_SPOOLS_BYTES, Capture, Command
+from proctor.sandbox_backends.helper.commands import Command, Jobs
 from proctor.sandbox_backends.helper.files import (
     CHUNK,
     SnapshotTooLargeError,
@@ -28,6 +28,7 @@ from proctor.sandbox_backends.helper.files import (
     temporary,
     tree,
 )
+from proctor.sandbox_backends.helper.output import Capture
 from proctor.sandbox_backends.helper.processes import (
     KILL_WITHIN_S,
     PR_SET_CHILD_SUBREAPER,
@@ -35,6 +36,7 @@ from proctor.sandbox_backends.helper.processes import (
     descendants,
     join_new_keyring,
     kill_tree,
+    oom_kills,
     prctl,
     reap,
     send_signal,
@@ -55,6 +57,7 @@ KILLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_META = 1 << 20
 MAX_PAYLOAD = 1 << 20
 IDLE_AT_MOST = 2
+ALL_SPOOLS_BYTES = 64 << 20
 BRING_FILES = ("write", "restore")
 
 
@@ -69,6 +72,8 @@ class Helper:
         self.incoming = bytearray()
         self.started = 0
         self.spooled: list[Capture] = []
+        self.jobs = Jobs()
+        self.oom_kills = oom_kills()
         self.open = True
         self.woken = wake_on_child()
         self.selector = selectors.DefaultSelector()
@@ -98,8 +103,36 @@ class Helper:
 
     def do_cancel(self, request: Request, _: IO[bytes] | None) -> None:
         command = self.commands.get(request["target"])
-        if command is not None:
+        if command is not None and command.job is None:
             command.kill()
+
+    def do_jobs(self, request: Request, _: IO[bytes] | None) -> None:
+        self.reply(request, {"jobs": [job.as_job() for job in self.jobs.known.values()]})
+
+    def do_job_wait(self, request: Request, _: IO[bytes] | None) -> None:
+        self.wait_for_job(request, request["wait"])
+
+    def do_job_stop(self, request: Request, _: IO[bytes] | None) -> None:
+        job = self.jobs[request["job"]]
+        if job.ended_at is None:
+            job.kill()
+        self.wait_for_job(request, math.inf)
+
+    def do_job_output(self, request: Request, _: IO[bytes] | None) -> None:
+        job, size = self.jobs[request["job"]], request["max_bytes"]
+        stream = job.stderr if request["stream"] == "stderr" else job.stdout
+        stream.drain()
+        offset = request["offset"]
+        begin, data = stream.page(max(stream.total - size, 0) if offset is None else offset, size)
+        self.reply(request, {**job.as_job(), "offset": begin, "total": stream.total}, data)
+
+    def wait_for_job(self, request: Request, seconds: float) -> None:
+        """Answer how it stands with a job once it has ended, or after some seconds."""
+        job = self.jobs[request["job"]]
+        if job.ended_at is not None:
+            self.reply(request, job.as_job())
+        else:
+            self.jobs.waiting.append((time.monotonic() + seconds, request, job))
 
     def do_read(self, request: Request, _: IO[bytes] | None) -> None:
         with tree(request["root"]) as files:
@@ -186,6 +219,8 @@ class Helper:
     def turn(self, longest: float | None) -> None:
         """Wait for the next thing to happen, at most `longest` seconds, and see to it."""
         due = [c.deadline for c in self.commands.values() if not c.given_up]
+        due += [c.answer_by for c in self.commands.values()]
+        due += [deadline for deadline, _, _ in self.jobs.waiting]
         waits = [max(0.0, moment - time.monotonic()) for moment in due if moment < math.inf]
         waits += [] if longest is None else [longest]
         for key, _ in self.selector.select(min(waits, default=None)):
@@ -201,6 +236,11 @@ class Helper:
         for command in list(self.commands.values()):
             if time.monotonic() >= command.deadline and not command.given_up:
                 command.expire()
+            if time.monotonic() >= command.answer_by and not command.killed:
+                self.jobs.add(command)
+                self.answer(command)
+        for request, job in self.jobs.due():
+            self.reply(request, job.as_job())
 
     def see_to(self, fd: int, command: Command, capture: Capture | None) -> None:
         """See to a command: something was written, or its supervisor reports."""
@@ -209,11 +249,26 @@ class Helper:
                 self.selector.unregister(fd)
             return
         alive = command.read_report()
-        if not command.answered and (command.ended or command.over or not alive):
-            self.reply({"id": command.id}, *command.result())
+        if command.ended_at is None and (command.ended or not alive):
+            command.end()
+            if not command.answered:
+                self.answer(command)
             self.forget_old_spools(command)
         if command.over or not alive:
             self.forget(command, alive=alive)
+
+    def answer(self, command: Command) -> None:
+        """Say how a command ended, or that it has become a job."""
+        about, output = command.result()
+        about["oom_killed"] = bool(about["exit_code"]) and self.was_out_of_memory()
+        self.reply({"id": command.id}, about, output)
+        if command.job is None:
+            self.jobs.forget(command)
+
+    def was_out_of_memory(self) -> bool:
+        """Whether the kernel has killed something here for want of memory since last asked."""
+        before, self.oom_kills = self.oom_kills, oom_kills()
+        return self.oom_kills > before
 
     def free_supervisor(self) -> Supervisor:
         """One that waits for a command; the agent may have killed some of those."""
@@ -228,8 +283,7 @@ class Helper:
         """Keep the long outputs of the latest commands, within a budget for all together."""
         self.spooled += [c for c in (command.stdout, command.stderr) if c.spooled]
         while sum(capture.spooled for capture in self.spooled) > ALL_SPOOLS_BYTES:
-            with contextlib.suppress(OSError):
-                os.unlink(self.spooled.pop(0).spool_path)
+            self.spooled.pop(0).remove()
 
     def forget(self, command: Command, *, alive: bool) -> None:
         """Nothing is left of a command, so that its supervisor is free for another.
@@ -238,6 +292,8 @@ class Helper:
         """
         del self.commands[command.id]
         supervisor = command.supervisor
+        command.stdout.detach()
+        command.stderr.detach()
         for fd in (supervisor.report, supervisor.stdout, supervisor.stderr):
             with contextlib.suppress(KeyError):
                 self.selector.unregister(fd)
@@ -283,7 +339,7 @@ class Helper:
             del self.incoming[:end]
             try:
                 self.take_request(request, body)
-            except (OSError, ValueError, SnapshotTooLargeError) as error:
+            except (OSError, ValueError, LookupError, SnapshotTooLargeError) as error:
                 self.fail(request, error)
 
     def take_request(self, request: Request, body: bytes) -> None:

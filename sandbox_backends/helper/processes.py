@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KILL_WITHIN_S = 5.0
+OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
@@ -75,6 +76,15 @@ def _parents() -> dict[int, int]:
                 if state != b"Z":
                     found[int(name)] = int(parent)
     return found
+
+
+def oom_kills() -> int:
+    """How many processes of this sandbox the kernel has killed because memory ran out."""
+    for path in OOM_COUNTERS:
+        with contextlib.suppress(OSError), open(path) as file:
+            counters = dict(line.split() for line in file)
+            return int(counters.get("oom_kill", 0))
+    return 0
 
 
 def send_signal(pids: Iterable[int], number: int) -> None:
