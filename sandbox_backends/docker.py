@@ -134,6 +134,8 @@ class DockerBackend:
                     scratch=SCRATCH,
                     python=found.python,
                     script_cwd=spec.script_cwd,
+                    memory_bytes=spec.memory_bytes,
+                    foreground_s=spec.foreground_s,
                     network=spec.network,
                     image=f"{image}@{container.image}",
                     gpus=tuple(gpus),

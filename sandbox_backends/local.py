@@ -79,6 +79,8 @@ async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             scratch="/tmp",  # noqa: S108 - the sandbox's own
             python=launch.python,
             script_cwd=spec.script_cwd,
+            memory_bytes=spec.memory_bytes,
+            foreground_s=spec.foreground_s,
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
@@ -104,6 +106,8 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             scratch=str(root / "home"),
             python=sys.executable,
             script_cwd=spec.script_cwd,
+            memory_bytes=spec.memory_bytes,
+            foreground_s=spec.foreground_s,
         )
         limits = {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(sys.executable, home=info.scratch, cpus=spec.cpus)

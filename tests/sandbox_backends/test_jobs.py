@@ -13,9 +13,11 @@ SPEC = SandboxSpec()
 DAEMON = "(setsid sh -c 'trap \"\" TERM INT HUP; exec -a MARKER sleep 300' >/dev/null 2>&1 &)"
 
 
-async def start(sandbox: Sandbox, command: str, **how: Any) -> ExecResult:
-    asked = {"timeout_s": math.inf, "foreground_s": 0.0, **how}
-    return await sandbox.exec(["bash", "-c", command], **asked)
+async def start(
+    sandbox: Sandbox, command: str, *, timeout_s: float = math.inf, foreground_s: float = 0
+) -> ExecResult:
+    argv = ["bash", "-c", command]
+    return await sandbox.exec(argv, timeout_s=timeout_s, foreground_s=foreground_s)
 
 
 async def job_of(sandbox: Sandbox, command: str) -> int:
