@@ -19,7 +19,7 @@ import struct
 import sys
 import time
 
-from proctor.sandbox_backends.helper.commands import Command, Jobs
+from proctor.sandbox_backends.helper.commands import Command, Jobs, never_run
 from proctor.sandbox_backends.helper.files import (
     CHUNK,
     SnapshotTooLargeError,
@@ -94,7 +94,11 @@ class Helper:
 
     def do_exec(self, request: Request, _: IO[bytes] | None) -> None:
         self.started += 1
-        supervisor = self.free_supervisor()
+        try:
+            supervisor = self.free_supervisor()
+        except OSError as error:
+            self.reply(request, *never_run(error))
+            return
         command = Command(request, f"{self.scratch}/{self.started}", supervisor)
         self.commands[command.id] = command
         self.selector.register(supervisor.report, selectors.EVENT_READ, (command, None))
@@ -107,7 +111,8 @@ class Helper:
             command.kill()
 
     def do_jobs(self, request: Request, _: IO[bytes] | None) -> None:
-        self.reply(request, {"jobs": [job.as_job() for job in self.jobs.known.values()]})
+        jobs = [job.as_job() for job in self.jobs.known.values()]
+        self.reply(request, {}, json.dumps(jobs).encode())
 
     def do_job_wait(self, request: Request, _: IO[bytes] | None) -> None:
         self.wait_for_job(request, request["wait"])
