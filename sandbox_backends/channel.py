@@ -263,12 +263,14 @@ def _parsed(raw: bytes | bytearray) -> dict[str, Any]:
         ValueError: No helper says that.
     """
     try:
-        meta = json.loads(raw, parse_constant=_no_number)
+        meta: Any = json.loads(raw, parse_constant=_no_number)
     except RecursionError as error:
         raise ValueError("a frame nested too deep") from error
-    if not isinstance(meta, dict) or not isinstance(meta.get("id"), int):
-        raise ValueError("a frame that answers nothing")  # noqa: TRY004 - ends the stream
-    return meta
+    try:
+        meta["id"] = int(meta["id"])
+    except (LookupError, TypeError) as error:
+        raise ValueError("a frame that answers nothing") from error
+    return dict(meta)
 
 
 def _no_number(name: str) -> float:

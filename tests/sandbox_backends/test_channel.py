@@ -112,7 +112,7 @@ async def ask(operation: str, answer: bytes, piece: int = 1 << 16) -> object:
                 return error
 
 
-anything = st.recursive(
+anything: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
@@ -145,16 +145,22 @@ TRUTHS: dict[str, Any] = {
     "snapshot": {"files": 1, "bytes": 1, "skipped": []},
     "kill_all": {"survivors": 0},
 }  # fmt: skip
-replies = (
+
+
+def almost(truth: str, wrong: dict[str, Any]) -> dict[str, Any]:
+    return {**TRUTHS[truth], **wrong}
+
+
+replies: st.SearchStrategy[Any] = (
     anything
     | st.dictionaries(st.sampled_from(FIELDS), anything, max_size=8)
     | st.builds(
-        lambda truth, wrong: {**TRUTHS[truth], **wrong},
+        almost,
         st.sampled_from(sorted(TRUTHS)),
         st.dictionaries(st.sampled_from(FIELDS), anything, max_size=2),
     )
 )
-frames = st.builds(
+frames: st.SearchStrategy[bytes] = st.builds(
     frame,
     st.binary(max_size=20)
     | anything
