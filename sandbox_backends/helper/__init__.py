@@ -7,6 +7,7 @@ ever imported by the server itself.
     files         files beneath a root that nothing leads out of
     snapshots     a whole tree as one archive, and back
     processes     what can be done with processes and whole trees of them
+    landlock      rights that a process gives up
     supervisor    the process between the helper and a command
     output        what a command writes
     commands      commands that run, jobs among them
@@ -20,7 +21,16 @@ from functools import cache
 from importlib.resources import files
 from importlib.util import MAGIC_NUMBER
 
-MODULES = ("files", "snapshots", "processes", "supervisor", "output", "commands", "conversation")
+MODULES = (
+    "files",
+    "snapshots",
+    "processes",
+    "landlock",
+    "supervisor",
+    "output",
+    "commands",
+    "conversation",
+)
 
 BOOT = """\
 import binascii, json, marshal, sys, types
