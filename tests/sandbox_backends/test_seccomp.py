@@ -343,9 +343,10 @@ def run(program: bytes, number: int, arguments: Sequence[int]) -> int:
             raise AssertionError(f"an unforeseen instruction {operation:#x}")
 
 
-def holds(comparison: Mapping[str, Any], value: int) -> bool:
+def holds(comparison: Mapping[str, Any], arguments: Sequence[int]) -> bool:
     """Whether an argument is as an entry of the profile asks."""
-    than: int = comparison["value"]
+    index: int = comparison["index"]
+    value, than = arguments[index], int(comparison["value"])
     match comparison["op"].removeprefix("SCMP_CMP_"):
         case "EQ":
             return value == than
@@ -356,7 +357,7 @@ def holds(comparison: Mapping[str, Any], value: int) -> bool:
         case "GT":
             return value > than
         case "MASKED_EQ":
-            return value & than == comparison["valueTwo"]
+            return value & than == int(comparison["valueTwo"])
         case unforeseen:
             raise AssertionError(unforeseen)
 
@@ -366,7 +367,7 @@ def says(profile: Mapping[str, Any], name: str, arguments: Sequence[int]) -> int
     entries: list[dict[str, Any]] = profile["syscalls"]
     for entry in entries:
         asked: list[dict[str, Any]] = entry.get("args", [])
-        if name in entry["names"] and all(holds(each, arguments[each["index"]]) for each in asked):
+        if name in entry["names"] and all(holds(each, arguments) for each in asked):
             allowed = entry["action"] == "SCMP_ACT_ALLOW"
             return ALLOWED if allowed else 0x5_0000 | entry["errnoRet"]
     return 0x5_0000 | errno.EPERM
