@@ -31,6 +31,7 @@ from proctor.sandbox_backends.channel import (
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
 from proctor.sandbox_backends.helper import BOOT_ARGS
+from proctor.sandbox_backends.seccomp import filter_to_inherit
 from proctor.schemas.errors import SandboxStartError
 from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
 
@@ -46,17 +47,21 @@ def bubblewrap_problem() -> str | None:
     for program in Launch.programs():
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    launch = Launch(SandboxSpec())
     try:
-        trial = subprocess.run(  # noqa: S603 - our own command line
-            launch.command([launch.python, "-I", "-S", "-c", "pass"]),
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=START_WITHIN_S,
-            check=False,
-        )
+        with filter_to_inherit() as seccomp:
+            launch = Launch(SandboxSpec(), seccomp)
+            trial = subprocess.run(  # noqa: S603 - our own command line
+                launch.command([launch.python, "-I", "-S", "-c", "pass"]),
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(seccomp,),
+                timeout=START_WITHIN_S,
+                check=False,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not start: {error}"
+    except SandboxStartError as error:
+        return str(error)
     said = trial.stderr.decode("utf-8", "replace").strip().splitlines()
     return (said or ["bubblewrap fails without a word"])[-1] if trial.returncode else None
 
@@ -69,8 +74,8 @@ def local_backend() -> Backend:
 @asynccontextmanager
 async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
     """Open a sandbox of namespaces."""
-    with control_group(spec) as join:
-        launch = Launch(spec, join)
+    with control_group(spec) as join, filter_to_inherit() as seccomp:
+        launch = Launch(spec, seccomp, join)
         info = SandboxInfo(
             backend="local",
             isolation="namespaces",
@@ -84,7 +89,8 @@ async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
-        async with _helper(launch.command([launch.python, *BOOT_ARGS]), SCRATCH) as channel:
+        command = launch.command([launch.python, *BOOT_ARGS])
+        async with _helper(command, SCRATCH, inherit=(seccomp,)) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
 
 
@@ -132,7 +138,9 @@ def _limits_per_process(spec: SandboxSpec) -> Mapping[str, int]:
 
 
 @asynccontextmanager
-async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channel]:
+async def _helper(
+    command: Sequence[str], scratch: str, inherit: Sequence[int] = ()
+) -> AsyncGenerator[Channel]:
     """Start a helper, and end it with everything that it runs."""
     try:
         process = await anyio.open_process(
@@ -140,6 +148,7 @@ async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channe
             stderr=subprocess.PIPE,
             env={"PATH": os.environ.get("PATH", os.defpath)},
             cwd="/",
+            pass_fds=inherit,
             start_new_session=True,
         )
     except OSError as error:

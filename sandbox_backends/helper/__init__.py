@@ -7,6 +7,7 @@ ever imported by the server itself.
     files         files beneath a root that nothing leads out of
     snapshots     a whole tree as one archive, and back
     processes     what can be done with processes and whole trees of them
+    landlock      rights that a process gives up
     supervisor    the process between the helper and a command
     output        what a command writes
     commands      commands that run, jobs among them
@@ -24,8 +25,8 @@ from importlib import resources
 from importlib.util import MAGIC_NUMBER
 
 MODULES = (
-    "files", "snapshots", "processes", "supervisor", "output", "commands", "preload", "stash",
-    "forkserver", "conversation",
+    "files", "snapshots", "processes", "landlock", "supervisor", "output", "commands", "preload",
+    "stash", "forkserver", "conversation",
 )  # fmt: skip
 
 BOOT = """\

@@ -135,7 +135,11 @@ class Stash:
 
         shared = {n for n in self.modules if n in CYTHONS_OWN}
         data = {n for n in self.modules if n.startswith("_sysconfigdata")}
-        self.implied = {"_cython_": shared, "sysconfig": data}
+        self.implied = {
+            "_cython_": shared,
+            "sysconfig": data,
+            "scipy.stats": {"numpy.random"} & set(self.modules),  # by an attribute of numpy
+        }
 
     @property
     def tops(self) -> frozenset[str]:

@@ -20,6 +20,7 @@ import selectors
 import signal
 import time
 
+from proctor.sandbox_backends.helper.landlock import leave_the_kernels_files_alone
 from proctor.sandbox_backends.helper.processes import (
     KILL_WITHIN_S,
     PR_SET_CHILD_SUBREAPER,
@@ -239,6 +240,7 @@ def _become_the_agent(user: tuple[int, int] | None) -> None:
         prctl(PR_SET_DUMPABLE, 1)  # or the file would not be ours to write
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # when memory runs out, have this killed rather than the helper
+    leave_the_kernels_files_alone()  # or that could be undone
     prctl(PR_SET_DUMPABLE, 0)  # the same user's code can neither trace this nor read its memory
 
 
