@@ -104,6 +104,8 @@ class Launch:
             yield from self._bind(
                 Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
             )
+        for mount in self._spec.mounts:
+            yield from self._bind(_directory(mount.source), Path(mount.target))
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
 
@@ -145,6 +147,13 @@ class Launch:
         for source, target in self._staged.items():
             make = "mkdir" if source.is_dir() else "touch"
             yield f"{make} {target}; mount --bind {shlex.quote(str(source))} {target}"
+
+
+def _directory(source: str) -> Path:
+    path = Path(source)
+    if not (path.is_absolute() and path.is_dir()):
+        raise SandboxStartError(f"there is no directory {source!r} to mount")
+    return path
 
 
 def _prefixes() -> tuple[Path, ...]:

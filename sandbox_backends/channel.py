@@ -50,6 +50,8 @@ CAUSE_WITHIN_S = 3.0
 GIVE_UP_S = 30.0
 """How long a command that was cancelled or timed out may take to be killed, before its sandbox
 counts as lost."""
+GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+"""What a stream raises whose other end is gone."""
 NOT_KEPT = ("__pycache__",)
 """What no snapshot holds: derived, and a place to hide code that the grader would run."""
 
@@ -107,18 +109,23 @@ class Channel:
             why_gone: Finds out, once the stream has ended, what became of the machine.
         """
         self._send = send
+        self._outgoing, self._frames = anyio.create_memory_object_stream[bytes]()
         self._receive = BufferedByteReceiveStream(receive)
         self._ids = itertools.count(1)
         self._waiting: dict[int, MemoryObjectSendStream[Reply]] = {}
         self._why_gone = why_gone
         self._cause = ""
         self._lost = anyio.Event()
+        self.unasked: Callable[[dict[str, Any], bytes], object] = lambda *_: None
+        """Told at once of every frame that answers nothing; a ValueError says that it makes no
+        sense, and with it the stream. Must not wait: all replies do."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[None]:
-        """Receive replies for as long as the context lasts."""
-        async with alongside(self._read_replies):
-            yield
+        """Send requests and receive replies for as long as the context lasts."""
+        with self._outgoing, self._frames:
+            async with alongside(self._read_replies), alongside(self._write_frames):
+                yield
 
     async def send(self, data: bytes) -> None:
         """Send raw bytes: a frame, or before any frame the helper itself.
@@ -127,11 +134,17 @@ class Channel:
             SandboxLostError: The stream is gone.
         """
         try:
-            await self._send.send(data)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
+            await self._outgoing.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             with anyio.move_on_after(CAUSE_WITHIN_S):
                 await self._lost.wait()
             raise self._gone() from error
+
+    async def _write_frames(self) -> None:
+        """Write one frame after the other, each of them whole, though its sender be cancelled."""
+        with self._frames, suppress(*GONE):
+            async for data in self._frames:
+                await self._send.send(data)
 
     def _gone(self) -> SandboxLostError:
         cause = f": {self._cause}" if self._cause else ""
@@ -140,14 +153,7 @@ class Channel:
     async def _read_replies(self) -> None:
         """Hand every frame to whoever asked for it, until the stream ends or makes no sense."""
         try:
-            with suppress(
-                anyio.EndOfStream,
-                anyio.IncompleteRead,
-                anyio.BrokenResourceError,
-                anyio.ClosedResourceError,
-                OSError,
-                ValueError,
-            ):
+            with suppress(anyio.EndOfStream, anyio.IncompleteRead, *GONE, ValueError):
                 while True:
                     await self._deliver(*await self._read_frame())
             if self._why_gone is not None:
@@ -166,7 +172,10 @@ class Channel:
         return meta, await self._receive.receive_exactly(sizes[1]) if sizes[1] else b""
 
     async def _deliver(self, meta: dict[str, Any], data: bytes) -> None:
-        waiting = self._waiting.get(meta.get("id", 0))
+        if not meta.get("id"):
+            self.unasked(meta, data)
+            return
+        waiting = self._waiting.get(meta["id"])
         if waiting is not None:
             with suppress(anyio.BrokenResourceError):  # whoever asked has left
                 await waiting.send((meta, data))

@@ -6,13 +6,14 @@ ever imported by the server itself.
 
     files         files beneath a root that nothing leads out of; snapshots; restoring
     processes     commands, their output, and their whole process tree
+    relay         connections out of the sandbox, passed on to the server
     conversation  requests and replies: the one loop that the helper is
 """
 
 import json
 from importlib.resources import files
 
-MODULES = ("files", "processes", "conversation")
+MODULES = ("files", "processes", "relay", "conversation")
 
 BOOT = """\
 import json, sys, types
