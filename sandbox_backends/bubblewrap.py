@@ -105,9 +105,19 @@ class Launch:
                 Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
             )
         for mount in self._spec.mounts:
-            yield from self._bind(_directory(mount.source), Path(mount.target))
+            yield from self._bind(self._mountable(mount.source), Path(mount.target))
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
+
+    def _mountable(self, source: str) -> Path:
+        path = Path(source)
+        if not (path.is_absolute() and path.is_dir()):
+            raise SandboxStartError(f"there is no directory {source!r} to mount")
+        if self._root and path.stat().st_mode & 0o005 != 0o005:
+            raise SandboxStartError(
+                f"the user of a sandbox cannot read {source!r}; 'chmod -R a+rX' lets it"
+            )
+        return path
 
     def _bind(self, source: Path, target: Path) -> tuple[str, str, str]:
         return ("--ro-bind", str(self._within_reach(source)), str(target))
@@ -147,13 +157,6 @@ class Launch:
         for source, target in self._staged.items():
             make = "mkdir" if source.is_dir() else "touch"
             yield f"{make} {target}; mount --bind {shlex.quote(str(source))} {target}"
-
-
-def _directory(source: str) -> Path:
-    path = Path(source)
-    if not (path.is_absolute() and path.is_dir()):
-        raise SandboxStartError(f"there is no directory {source!r} to mount")
-    return path
 
 
 def _prefixes() -> tuple[Path, ...]:

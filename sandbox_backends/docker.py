@@ -24,7 +24,7 @@ from proctor.sandbox_backends.network import networked
 from proctor.sandbox_backends.servers import LABEL, is_dead, this_server
 from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
-from proctor.schemas.sandbox import Overrides, SandboxInfo, SandboxSpec
+from proctor.schemas.sandbox import Mount, Overrides, SandboxInfo, SandboxSpec
 
 Settings: TypeAlias = Mapping[str, Any]
 """Of a container, as docker-py's ``containers.create`` takes them."""
@@ -185,7 +185,7 @@ def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
             SCRATCH: f"{own},mode=1777,size={min(TMP_BYTES, memory // 4)}",
         },
         "shm_size": min(SHARED_MEMORY_BYTES, memory // 8),
-        "volumes": {mount.source: {"bind": mount.target, "mode": "ro"} for mount in spec.mounts},
+        "mounts": [_read_only(mount) for mount in spec.mounts],
         "mem_limit": memory,
         "memswap_limit": memory,
         "pids_limit": spec.pids,
@@ -195,6 +195,11 @@ def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
     if spec.cpus:
         settings["nano_cpus"] = int(spec.cpus * 1e9)
     return settings
+
+
+def _read_only(mount: Mount) -> dict[str, Any]:
+    """A mount as the engine's API takes it; unlike a volume, it must be there."""
+    return {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": True}
 
 
 def merged(settings: Settings, over: Settings) -> dict[str, Any]:

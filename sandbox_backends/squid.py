@@ -41,7 +41,7 @@ STARTS = 3
 FIRST_USER = 0x5000_0000
 """Host users of proxies count from here, far above any that a system allocates."""
 PLACES = ("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/sbin", "/bin")
-"""Where Squid is looked for: no user's own ``PATH`` names all of them."""
+"""Where programs lie; not every user's ``PATH`` names all of them."""
 READY, FAILED = "Accepting HTTP Socket connections", "FATAL: "
 EVERYWHERE = ("0.0.0.0/0", "2000::/3")
 NOT_PUBLIC = (
@@ -117,6 +117,8 @@ class Egress:
     https_port: int = 443
     hosts_file: str = "/etc/hosts"
     """Names that are known without asking a server."""
+    places: tuple[str, ...] = PLACES
+    """Where to look for squid and setpriv."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ async def filtering_proxy(network: Network, egress: Egress) -> AsyncGenerator[Pr
     """
     secret = str(ipaddress.IPv6Address(b"\xfd" + secrets.token_bytes(15)))
     greeting = f"PROXY TCP6 {secret} ::1 1 1\r\n".encode()
-    launch = _launch()
+    launch = _launch(egress)
     for attempt in itertools.count(1):
         port = _free_port()
         config = settings(network, egress, port, secret)
@@ -196,9 +198,11 @@ def _around(
     return [network]
 
 
-def _launch() -> list[str]:
+def _launch(egress: Egress) -> list[str]:
     """The command line up to Squid's own arguments."""
-    found = {name: shutil.which(name, path=":".join(PLACES)) for name in ("squid", "setpriv")}
+    found = {
+        name: shutil.which(name, path=":".join(egress.places)) for name in ("squid", "setpriv")
+    }
     for name, place in found.items():
         if place is None:
             raise SandboxStartError(
