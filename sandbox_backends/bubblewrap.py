@@ -33,6 +33,13 @@ ETC = (
     "mime.types",
     "ssl/certs",
 )
+OOM_COUNTERS = {
+    "/sys/fs/cgroup/memory.events": "memory.events",
+    "/sys/fs/cgroup/memory/memory.oom_control": "memory.oom_control",
+}
+"""Where a sandbox finds its control group's counters, by version of the kernel's interface."""
+FOR_ALL = 0o005
+"""That anybody may list a directory and enter it."""
 OWN_ETC = ("passwd", "group", "hosts")
 DISTRIBUTION = "mle_proctor*"
 PACKAGE = Path(__file__).parent.parent
@@ -106,14 +113,22 @@ class Launch:
             )
         for mount in self._spec.mounts:
             yield from self._bind(self._mountable(mount.source), Path(mount.target))
+        yield from self._counters()
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
+
+    def _counters(self) -> Iterator[str]:
+        """What tells the helper that memory ran out."""
+        for group in {procs.parent for procs in self._join}:
+            for place, name in OOM_COUNTERS.items():
+                if (group / name).exists():
+                    yield from ("--ro-bind", str(group / name), place)
 
     def _mountable(self, source: str) -> Path:
         path = Path(source)
         if not (path.is_absolute() and path.is_dir()):
             raise SandboxStartError(f"there is no directory {source!r} to mount")
-        if self._root and path.stat().st_mode & 0o005 != 0o005:
+        if self._root and path.stat().st_mode & FOR_ALL != FOR_ALL:
             raise SandboxStartError(
                 f"the user of a sandbox cannot read {source!r}; 'chmod -R a+rX' lets it"
             )

@@ -8,15 +8,15 @@ own id.
 import builtins
 import itertools
 import json
+import math
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
-from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from anyio.to_thread import run_sync
 from typing_extensions import override
@@ -36,7 +36,7 @@ from proctor.schemas.errors import (
     SandboxStartError,
     SubmissionError,
 )
-from proctor.schemas.sandbox import Captured, ExecResult, FileEntry, SandboxInfo
+from proctor.schemas.sandbox import Captured, ExecResult, FileEntry, Job, JobOutput, SandboxInfo
 
 HEADER = struct.Struct(">II")
 CHUNK = 1 << 18
@@ -50,8 +50,6 @@ CAUSE_WITHIN_S = 3.0
 GIVE_UP_S = 30.0
 """How long a command that was cancelled or timed out may take to be killed, before its sandbox
 counts as lost."""
-GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
-"""What a stream raises whose other end is gone."""
 NOT_KEPT = ("__pycache__",)
 """What no snapshot holds: derived, and a place to hide code that the grader would run."""
 
@@ -109,23 +107,23 @@ class Channel:
             why_gone: Finds out, once the stream has ended, what became of the machine.
         """
         self._send = send
-        self._outgoing, self._frames = anyio.create_memory_object_stream[bytes]()
-        self._receive = BufferedByteReceiveStream(receive)
+        self._sending = anyio.Lock(fast_acquire=True)
+        self._receive = receive
+        self._received = bytearray()
         self._ids = itertools.count(1)
         self._waiting: dict[int, MemoryObjectSendStream[Reply]] = {}
         self._why_gone = why_gone
         self._cause = ""
         self._lost = anyio.Event()
-        self.unasked: Callable[[dict[str, Any], bytes], object] = lambda *_: None
+        self.unasked: Callable[[dict[str, Any], bytes], object] | None = None
         """Told at once of every frame that answers nothing; a ValueError says that it makes no
         sense, and with it the stream. Must not wait: all replies do."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[None]:
-        """Send requests and receive replies for as long as the context lasts."""
-        with self._outgoing, self._frames:
-            async with alongside(self._read_replies), alongside(self._write_frames):
-                yield
+        """Receive replies for as long as the context lasts."""
+        async with alongside(self._read_replies):
+            yield
 
     async def send(self, data: bytes) -> None:
         """Send raw bytes: a frame, or before any frame the helper itself.
@@ -134,17 +132,12 @@ class Channel:
             SandboxLostError: The stream is gone.
         """
         try:
-            await self._outgoing.send(data)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            async with self._sending:  # streams refuse a second sender
+                await self._send.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
             with anyio.move_on_after(CAUSE_WITHIN_S):
                 await self._lost.wait()
             raise self._gone() from error
-
-    async def _write_frames(self) -> None:
-        """Write one frame after the other, each of them whole, though its sender be cancelled."""
-        with self._frames, suppress(*GONE):
-            async for data in self._frames:
-                await self._send.send(data)
 
     def _gone(self) -> SandboxLostError:
         cause = f": {self._cause}" if self._cause else ""
@@ -153,7 +146,13 @@ class Channel:
     async def _read_replies(self) -> None:
         """Hand every frame to whoever asked for it, until the stream ends or makes no sense."""
         try:
-            with suppress(anyio.EndOfStream, anyio.IncompleteRead, *GONE, ValueError):
+            with suppress(
+                anyio.EndOfStream,
+                anyio.BrokenResourceError,
+                anyio.ClosedResourceError,
+                OSError,
+                ValueError,
+            ):
                 while True:
                     await self._deliver(*await self._read_frame())
             if self._why_gone is not None:
@@ -165,15 +164,26 @@ class Channel:
                 waiting.close()
 
     async def _read_frame(self) -> Reply:
-        sizes = HEADER.unpack(await self._receive.receive_exactly(HEADER.size))
-        if sum(sizes) > REPLY_LIMIT:
+        await self._have(HEADER.size)
+        meta_size, data_size = HEADER.unpack_from(self._received)
+        start, end = HEADER.size + meta_size, HEADER.size + meta_size + data_size
+        if end > REPLY_LIMIT:
             raise ValueError("a frame that no helper sends")
-        meta: dict[str, Any] = json.loads(await self._receive.receive_exactly(sizes[0]))
-        return meta, await self._receive.receive_exactly(sizes[1]) if sizes[1] else b""
+        await self._have(end)
+        meta: dict[str, Any] = json.loads(self._received[HEADER.size : start])
+        data = bytes(self._received[start:end])
+        del self._received[:end]
+        return meta, data
+
+    async def _have(self, size: int) -> None:
+        """Receive until so much is there. A stream per frame would cost as much as the frame."""
+        while len(self._received) < size:
+            self._received += await self._receive.receive(CHUNK)
 
     async def _deliver(self, meta: dict[str, Any], data: bytes) -> None:
         if not meta.get("id"):
-            self.unasked(meta, data)
+            if self.unasked is not None:
+                self.unasked(meta, data)
             return
         waiting = self._waiting.get(meta["id"])
         if waiting is not None:
@@ -236,8 +246,8 @@ def _as_exception(meta: Mapping[str, Any]) -> Exception:
     kind, message = str(meta["error"]), str(meta.get("message", ""))
     if kind == "SnapshotTooLargeError":
         return SubmissionError(f"the workspace is too large to be handed in: {message}")
-    if kind == "ValueError":
-        return ValueError(message)
+    if kind in ("ValueError", "LookupError"):
+        return {"ValueError": ValueError, "LookupError": LookupError}[kind](message)
     builtin = getattr(builtins, kind, None)
     if isinstance(builtin, type) and issubclass(builtin, OSError):
         return builtin(meta.get("errno"), message, meta.get("path"))
@@ -320,18 +330,23 @@ class ChannelSandbox(Sandbox):
         timeout_s: float,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
+        foreground_s: float | None = None,
+        preloaded: bool = False,
     ) -> ExecResult:
+        answer_within_s = min(timeout_s, timeout_s if foreground_s is None else foreground_s)
         request = {
             "argv": list(argv),
             "cwd": cwd or self._info.workdir,
             "env": {**self._env, **(env or {})},
             "rlimits": self._rlimits,
-            "timeout": timeout_s,
+            "timeout": None if timeout_s == math.inf else timeout_s,
+            "foreground": foreground_s,
+            "preloaded": preloaded,
             "limit": OUTPUT_LIMIT,
         }
         async with self._channel.ask("exec", request) as exchange:
             try:
-                with anyio.fail_after(timeout_s + GIVE_UP_S):
+                with anyio.fail_after(answer_within_s + GIVE_UP_S):
                     about, data = await exchange.all()
             except anyio.get_cancelled_exc_class():
                 await self._kill(exchange)
@@ -339,6 +354,33 @@ class ChannelSandbox(Sandbox):
             except TimeoutError as error:
                 raise SandboxLostError("the sandbox does not answer") from error
         return _exec_result(about, data)
+
+    @override
+    async def jobs(self) -> tuple[Job, ...]:
+        about, _ = await self._channel.call("jobs", {})
+        return tuple(Job(**each) for each in about["jobs"])
+
+    @override
+    async def job_output(
+        self,
+        job_id: int,
+        *,
+        stream: Literal["stdout", "stderr"] = "stdout",
+        offset: int | None = None,
+        max_bytes: int = OUTPUT_LIMIT,
+        wait_s: float = 0,
+    ) -> tuple[Job, JobOutput]:
+        if wait_s:
+            await self._channel.call("job_wait", {"job": job_id, "wait": wait_s})
+        wanted = {"stream": stream, "offset": offset, "max_bytes": max_bytes}
+        about, data = await self._channel.call("job_output", {"job": job_id, **wanted})
+        output = JobOutput(data=data, offset=about.pop("offset"), total=about.pop("total"))
+        return Job(**about), output
+
+    @override
+    async def job_stop(self, job_id: int) -> Job:
+        about, _ = await self._channel.call("job_stop", {"job": job_id})
+        return Job(**about)
 
     async def _kill(self, exchange: Exchange) -> None:
         with anyio.move_on_after(GIVE_UP_S, shield=True), suppress(SandboxError):
@@ -419,5 +461,7 @@ def _exec_result(about: Mapping[str, Any], data: bytes) -> ExecResult:
         stdout=streams[0],
         stderr=streams[1],
         timed_out=about["timed_out"],
+        oom_killed=about["oom_killed"],
+        job=about["job"],
         duration_s=about["duration"],
     )

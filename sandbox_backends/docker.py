@@ -9,7 +9,7 @@ ends and the engine removes the container.
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import anyio
@@ -37,6 +37,11 @@ TMP_BYTES = 1 << 30
 SHARED_MEMORY_BYTES = 1 << 28
 FILES_AT_MOST = 1 << 18
 """Inodes of each place that can be written to; each takes the kernel about a kilobyte."""
+SECCOMP = Path(__file__).resolve().parent / "etc" / "seccomp.json"
+DESCRIPTORS = 8192
+"""Of each process; the helper holds a few for every command that runs."""
+PROCESSES = 32_768
+"""Of the agents' user on the whole machine; each sandbox has a limit of its own."""
 CPU_SHARES = 256
 
 
@@ -137,6 +142,8 @@ class DockerBackend:
                     scratch=SCRATCH,
                     python=found.python,
                     script_cwd=spec.script_cwd,
+                    memory_bytes=spec.memory_bytes,
+                    foreground_s=spec.foreground_s,
                     network=spec.network,
                     image=f"{image}@{container.image}",
                     gpus=tuple(gpus),
@@ -149,6 +156,8 @@ class DockerBackend:
 
     def _settings(self, spec: SandboxSpec, image: str, gpus: Sequence[str]) -> dict[str, Any]:
         settings = container_settings(spec, image)
+        if self._engine.is_podman:
+            settings = merged(settings, _podmans_own(spec))
         if gpus:
             request = {
                 "driver": self._overrides.gpu_driver or "nvidia",
@@ -161,7 +170,6 @@ class DockerBackend:
 
 def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
     """A hardened container for `spec`, as docker-py's ``containers.create`` takes it."""
-    memory = spec.memory_bytes  # in-memory files alone must never exhaust it
     own = f"rw,nosuid,nodev,exec,uid={AGENT},gid={AGENT},nr_inodes={FILES_AT_MOST}"
     settings: dict[str, Any] = {
         "image": image,
@@ -178,18 +186,19 @@ def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
         "ipc_mode": "private",
         "cap_drop": ["ALL"],
         "cap_add": list(HELPER_RIGHTS),
-        "security_opt": ["no-new-privileges", f"seccomp={_seccomp_profile()}"],
+        "security_opt": ["no-new-privileges", f"seccomp={SECCOMP.read_text()}"],
         "read_only": True,
         "tmpfs": {
             spec.workdir: f"{own},mode=755,size={spec.workspace_bytes}",
-            SCRATCH: f"{own},mode=1777,size={min(TMP_BYTES, memory // 4)}",
+            SCRATCH: f"{own},mode=1777,size={_tmp_bytes(spec)}",
         },
-        "shm_size": min(SHARED_MEMORY_BYTES, memory // 8),
+        "shm_size": min(SHARED_MEMORY_BYTES, spec.memory_bytes // 8),
         "mounts": [_read_only(mount) for mount in spec.mounts],
-        "mem_limit": memory,
-        "memswap_limit": memory,
+        "mem_limit": spec.memory_bytes,
+        "memswap_limit": spec.memory_bytes,
         "pids_limit": spec.pids,
         "cpu_shares": CPU_SHARES,
+        "ulimits": [{"Name": "nofile", "Soft": DESCRIPTORS, "Hard": DESCRIPTORS}],
         "log_config": {"type": "none"},
     }
     if spec.cpus:
@@ -202,6 +211,29 @@ def _read_only(mount: Mount) -> dict[str, Any]:
     return {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": True}
 
 
+def _tmp_bytes(spec: SandboxSpec) -> int:
+    return min(TMP_BYTES, spec.memory_bytes // 4)  # in-memory files alone must never exhaust it
+
+
+def _podmans_own(spec: SandboxSpec) -> dict[str, Any]:
+    """What Podman takes otherwise: a profile by its path, and no owner of in-memory files.
+
+    Unless told, it raises a limit on processes beyond what every machine's root may allow.
+    """
+    own = "rw,nosuid,nodev,exec,mode=1777"
+    return {
+        "security_opt": ["no-new-privileges", f"seccomp={SECCOMP}"],
+        "tmpfs": {
+            spec.workdir: f"{own},size={spec.workspace_bytes}",
+            SCRATCH: f"{own},size={_tmp_bytes(spec)}",
+        },
+        "ulimits": [
+            {"Name": "nofile", "Soft": DESCRIPTORS, "Hard": DESCRIPTORS},
+            {"Name": "nproc", "Soft": PROCESSES, "Hard": PROCESSES},
+        ],
+    }
+
+
 def merged(settings: Settings, over: Settings) -> dict[str, Any]:
     """`settings` with `over` laid on it, dictionary by dictionary."""
     result = dict(settings)
@@ -210,7 +242,3 @@ def merged(settings: Settings, over: Settings) -> dict[str, Any]:
         both = isinstance(below, dict) and isinstance(value, dict)
         result[name] = merged(cast("Settings", below), cast("Settings", value)) if both else value
     return result
-
-
-def _seccomp_profile() -> str:
-    return files("proctor.sandbox_backends").joinpath("etc/seccomp.json").read_text()

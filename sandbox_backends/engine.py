@@ -8,7 +8,6 @@ import io
 import os
 import socket
 import struct
-import sys
 import tarfile
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
@@ -21,9 +20,8 @@ from typing import Any, TypeVar
 import anyio
 import docker
 import requests
-from anyio.abc import ByteReceiveStream, ByteSendStream, SocketStream, UNIXSocketStream
+from anyio.abc import ByteReceiveStream, ByteSendStream, SocketStream
 from anyio.from_thread import run_sync as run_in_loop
-from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.to_thread import run_sync
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from typing_extensions import override
@@ -72,11 +70,11 @@ class Complaints:
 class Engine:
     """A container engine that answers."""
 
-    def __init__(self, client: docker.DockerClient, name: str) -> None:
+    def __init__(self, client: docker.DockerClient, *, is_podman: bool) -> None:
         self._client: Any = client  # its types are incomplete
         self._calls = anyio.CapacityLimiter(CALLS_AT_ONCE)
-        self.name = name
-        """What it calls itself."""
+        self.is_podman = is_podman
+        """Whether it is Podman, which reads a seccomp profile from a path on its own machine."""
 
     @classmethod
     async def connect(cls) -> "Engine":
@@ -95,7 +93,8 @@ class Engine:
                 client: Any = docker.DockerClient.from_env(
                     environment=environment, timeout=CALL_WITHIN_S, max_pool_size=CALLS_AT_ONCE
                 )
-                return cls(client, str(client.version()["Version"]))
+                parts = client.version().get("Components") or ()
+                return cls(client, is_podman=any("Podman" in part["Name"] for part in parts))
             except (DockerException, requests.RequestException, OSError) as error:
                 problem = problem or error
         raise SandboxStartError(f"no container engine answers: {_reason(problem)}") from problem
@@ -126,9 +125,7 @@ class Engine:
                 await run_sync(self._remove, str(made.id))
 
     @asynccontextmanager
-    async def _attached(
-        self, container_id: str
-    ) -> AsyncGenerator[tuple[SocketStream | UNIXSocketStream, Complaints]]:
+    async def _attached(self, container_id: str) -> AsyncGenerator[tuple[SocketStream, Complaints]]:
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         held = await self._call(
             partial(self._client.api.attach_socket, container_id, params=wanted)
@@ -276,7 +273,7 @@ def _reason(error: Exception | None) -> str:
     return str(explanation or error).strip().splitlines()[-1][:500]
 
 
-async def _as_stream(held: Any) -> SocketStream | UNIXSocketStream:  # noqa: ANN401 - docker-py's
+async def _as_stream(held: Any) -> SocketStream:  # noqa: ANN401 - docker-py's
     """The connection that docker-py made, as a stream of ours; docker-py lets go of it."""
     inner = getattr(held, "_sock", held)
     plain = type(inner) is socket.socket  # TLS and ssh have no descriptor that carries plain bytes
@@ -289,33 +286,36 @@ async def _as_stream(held: Any) -> SocketStream | UNIXSocketStream:  # noqa: ANN
             "run proctor on its machine, or forward its socket"
         )
     own.setblocking(False)  # noqa: FBT003 - the system's signature
-    is_unix = sys.platform != "win32" and own.family == socket.AF_UNIX
-    return await (UNIXSocketStream if is_unix else SocketStream).from_socket(own)
+    return await SocketStream.from_socket(own)  # a UnixSocketStream could cut a frame off
 
 
 class _Stdout(ByteReceiveStream):
     """The stdout among a container's streams; what comes on stderr is kept as complaints."""
 
     def __init__(self, stream: ByteReceiveStream, complaints: Complaints) -> None:
-        self._stream = BufferedByteReceiveStream(stream)
+        self._stream = stream
         self._complaints = complaints
+        self._received = bytearray()
         self._left = 0
 
     @override
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        try:
-            while not self._left:
-                kind, size = STREAM_HEADER.unpack(
-                    await self._stream.receive_exactly(STREAM_HEADER.size)
-                )
-                if kind == STDOUT:
-                    self._left = size
-                else:
-                    self._complaints.add(await self._stream.receive_exactly(size))
-        except anyio.IncompleteRead:
-            raise anyio.EndOfStream from None
-        data = await self._stream.receive(min(max_bytes, self._left))
+        while not self._left:
+            kind, size = STREAM_HEADER.unpack(await self._taken(STREAM_HEADER.size))
+            if kind == STDOUT:
+                self._left = size
+            else:
+                self._complaints.add(await self._taken(size))
+        data = await self._taken(min(max_bytes, self._left, len(self._received) or 1))
         self._left -= len(data)
+        return data
+
+    async def _taken(self, size: int) -> bytes:
+        """The next `size` bytes, whatever pieces they come in."""
+        while len(self._received) < size:
+            self._received += await self._stream.receive()
+        data = bytes(self._received[:size])
+        del self._received[:size]
         return data
 
     @override

@@ -13,6 +13,7 @@ from pathlib import Path
 from proctor.sandbox_backends.engine import Engine
 
 REPOSITORY = "proctor-sandbox"
+PODMANS_PREFIX = "localhost/"
 LABEL = "proctor.image=sandbox"
 
 
@@ -72,7 +73,7 @@ class BuiltImage:
     @property
     def current(self) -> bool:
         """Whether this version of Proctor uses it."""
-        return image_name() in self.tags
+        return image_name() in (tag.removeprefix(PODMANS_PREFIX) for tag in self.tags)
 
 
 async def built_images(engine: Engine) -> tuple[BuiltImage, ...]:

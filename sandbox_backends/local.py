@@ -84,6 +84,8 @@ async def open_bubblewrap(
             python=launch.python,
             script_cwd=spec.script_cwd,
             network=spec.network,
+            memory_bytes=spec.memory_bytes,
+            foreground_s=spec.foreground_s,
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
@@ -118,6 +120,8 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             python=sys.executable,
             script_cwd=spec.script_cwd,
             network="internet",  # the host's own, whatever the task asks for
+            memory_bytes=spec.memory_bytes,
+            foreground_s=spec.foreground_s,
         )
         limits = {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(sys.executable, home=info.scratch, cpus=spec.cpus)

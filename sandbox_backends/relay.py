@@ -11,8 +11,9 @@ from typing import Any
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from proctor.sandbox_backends.channel import GONE, Channel
+from proctor.sandbox_backends.channel import Channel
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.sandbox_backends.squid import Proxy
 from proctor.schemas.errors import SandboxLostError
@@ -24,6 +25,10 @@ CONNECTIONS = 64
 WINDOW = 1 << 18
 """Bytes of one connection, in one direction, that may be under way."""
 CHUNK = 1 << 16
+GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+"""What a stream raises whose other end is gone."""
+
+Frame = tuple[dict[str, Any], bytes]
 
 
 @dataclass
@@ -58,8 +63,10 @@ class _Connection:
 class _Relay:
     """The connections of one sandbox."""
 
-    def __init__(self, channel: Channel, proxy: Proxy, tasks: TaskGroup) -> None:
-        self._channel, self._proxy, self._tasks = channel, proxy, tasks
+    def __init__(
+        self, outgoing: MemoryObjectSendStream[Frame], proxy: Proxy, tasks: TaskGroup
+    ) -> None:
+        self._outgoing, self._proxy, self._tasks = outgoing, proxy, tasks
         self._connections: dict[int, _Connection] = {}
 
     def take(self, meta: dict[str, Any], data: bytes) -> None:
@@ -80,7 +87,7 @@ class _Relay:
             connection.incoming += data
             connection.came.set()
         elif event == "more" and isinstance(passed_on := meta.get("bytes"), int):
-            connection.credit += passed_on
+            connection.credit += max(passed_on, 0)
             connection.allowed.set()
         elif event == "end":
             del self._connections[connection.number]
@@ -90,7 +97,7 @@ class _Relay:
 
     async def _serve(self, connection: _Connection) -> None:
         """Connect a connection to the proxy, until either side is done with it."""
-        with connection.scope, suppress(*GONE, anyio.EndOfStream, SandboxLostError):
+        with connection.scope, suppress(*GONE, anyio.EndOfStream):
             async with await anyio.connect_tcp(*self._proxy.address) as upstream:
                 await upstream.send(self._proxy.greeting)
                 async with task_group() as tasks:
@@ -98,18 +105,18 @@ class _Relay:
                     await self._downwards(connection, upstream)
                     tasks.cancel_scope.cancel()
         if connection.number in self._connections:
-            with suppress(SandboxLostError):
+            with suppress(*GONE):
                 await self._say(connection, "end")
 
     async def _upwards(self, connection: _Connection, upstream: ByteStream) -> None:
-        with suppress(*GONE, SandboxLostError):  # then nothing comes down any more, either
+        with suppress(*GONE):  # then nothing comes down any more, either
             while True:
                 data = await connection.written()
                 await upstream.send(data)
                 await self._say(connection, "more", bytes=len(data))
 
     async def _downwards(self, connection: _Connection, upstream: ByteStream) -> None:
-        with suppress(*GONE, anyio.EndOfStream, SandboxLostError):
+        with suppress(*GONE, anyio.EndOfStream):
             while True:
                 data = await upstream.receive(await connection.room())
                 connection.credit -= len(data)
@@ -119,15 +126,28 @@ class _Relay:
         self, connection: _Connection, event: str, data: bytes = b"", **about: int
     ) -> None:
         fields = {"id": 0, "op": "relay", "relay": connection.number, "event": event, **about}
-        await self._channel.post(fields, data)
+        await self._outgoing.send((fields, data))
 
 
 @asynccontextmanager
 async def relaying(channel: Channel, proxy: Proxy) -> AsyncGenerator[None]:
     """Connect what programs in the sandbox send to `PORT` of its loopback to `proxy`."""
-    async with task_group() as tasks:
-        channel.unasked = _Relay(channel, proxy, tasks).take
-        wanted = {"port": PORT, "connections": CONNECTIONS, "window": WINDOW}
-        await channel.call("listen", wanted)
-        yield
-        tasks.cancel_scope.cancel()
+    outgoing, frames = anyio.create_memory_object_stream[Frame]()
+    with outgoing, frames:
+        async with task_group() as tasks:
+            channel.unasked = _Relay(outgoing, proxy, tasks).take
+            tasks.start_soon(_post_all, channel, frames)
+            wanted = {"port": PORT, "connections": CONNECTIONS, "window": WINDOW}
+            await channel.call("listen", wanted)
+            yield
+            tasks.cancel_scope.cancel()
+
+
+async def _post_all(channel: Channel, frames: MemoryObjectReceiveStream[Frame]) -> None:
+    """Send one frame after the other.
+
+    So none is cut off when its connection ends, and what commands say waits for one at most.
+    """
+    with frames, suppress(SandboxLostError):
+        async for meta, data in frames:
+            await channel.post(meta, data)

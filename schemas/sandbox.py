@@ -37,10 +37,10 @@ HOST_NAMES = TypeAdapter[tuple[str, ...]](tuple[HostName, ...])
 
 def _is_a_network(value: object) -> object:
     try:
-        named = value in ("none", "internet") or HOST_NAMES.validate_python(value)
+        known = value in ("none", "internet") or bool(HOST_NAMES.validate_python(value))
     except ValidationError:
-        named = False
-    if not named:
+        known = False
+    if not known:
         raise ValueError(
             'use "none", "internet", or a list of host names in lower case, such as '
             '["pypi.org", "*.pythonhosted.org"]'
@@ -89,6 +89,8 @@ class SandboxSpec(Value):
     """CPU time per wall-clock time; None leaves it unlimited."""
     script_cwd: Literal["workspace", "script"] = "workspace"
     """Where ``run_python`` starts a script: in the workspace, or beside the script."""
+    foreground_s: float = Field(default=50.0, gt=0, le=600)
+    """When a command goes on as a job. MCP clients give up on a call after 60 to 240 s."""
     isolation_required: bool = False
     """Refuse a sandbox whose isolation is ``none``."""
     network: Network = "none"
@@ -160,6 +162,10 @@ class SandboxInfo(Value):
     """The GPUs that it holds, by UUID."""
     overrides: Overrides | None = None
     """What the operator set over the task's spec."""
+    memory_bytes: int = 0
+    """Memory for everything in it; where ``limits`` is ``partial``, for each process."""
+    foreground_s: float = 50.0
+    """When a command goes on as a job."""
 
 
 class Captured(Value):

@@ -147,7 +147,7 @@ async def _told(work: Awaitable[Any]) -> Any:  # noqa: ANN401
     except OSError as error:
         path = f": {error.filename}" if error.filename else ""
         raise ToolError(f"{error.strerror or error}{path}") from error
-    except (ProctorError, ValueError) as error:
+    except (ProctorError, LookupError, ValueError) as error:
         raise ToolError(str(error)) from error
 
 

@@ -4,29 +4,60 @@ Its modules use the standard library only and are sent as source to a bare ``pyt
 that any image with Python >= 3.9 serves and versions never differ. Nothing of this package is
 ever imported by the server itself.
 
-    files         files beneath a root that nothing leads out of; snapshots; restoring
-    processes     commands, their output, and their whole process tree
-    relay         connections out of the sandbox, passed on to the server
+    files         files beneath a root that nothing leads out of
+    snapshots     a whole tree as one archive, and back
+    processes     what can be done with processes and whole trees of them
+    supervisor    the process between the helper and a command
+    output        what a command writes
+    commands      commands that run, jobs among them
     conversation  requests and replies: the one loop that the helper is
 """
 
+import base64
 import json
+import marshal
+from functools import cache
 from importlib.resources import files
+from importlib.util import MAGIC_NUMBER
 
-MODULES = ("files", "processes", "relay", "conversation")
+MODULES = (
+    "files",
+    "snapshots",
+    "processes",
+    "supervisor",
+    "output",
+    "commands",
+    "relay",
+    "conversation",
+)
 
 BOOT = """\
-import json, sys, types
+import binascii, json, marshal, sys, types
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import MAGIC_NUMBER
 stream = sys.stdin.buffer.raw
 size = int(stream.read(8), 16)
 sent = b""
 while len(sent) < size:
     sent += stream.read(size - len(sent)) or sys.exit("no helper was sent")
 sent = json.loads(sent)
-for name, source in sent["modules"].items():
-    module = sys.modules[name] = types.ModuleType(name)
-    exec(compile(source, name, "exec"), module.__dict__)
-module.serve(sent["scratch"], sent["user"])
+class Sent:
+    def find_spec(name, path=None, target=None):
+        if name in sent["modules"]:
+            return ModuleSpec(name, Sent)
+        if any(known.startswith(name + ".") for known in sent["modules"]):
+            return ModuleSpec(name, Sent, is_package=True)
+    def create_module(spec):
+        return None
+    def exec_module(module):
+        source, code = sent["modules"].get(module.__name__, ("", None))
+        if code and sent["magic"] == MAGIC_NUMBER.hex():
+            exec(marshal.loads(binascii.a2b_base64(code)), module.__dict__)
+        else:
+            exec(compile(source, module.__name__, "exec"), module.__dict__)
+sys.meta_path.insert(0, Sent)
+from proctor.sandbox_backends.helper.conversation import serve
+serve(sent["scratch"], sent["user"])
 """
 BOOT_ARGS = ("-I", "-S", "-c", BOOT)
 """The arguments that turn a bare Python into a helper, once it is sent `first_frame`."""
@@ -40,6 +71,17 @@ def first_frame(scratch: str, user: tuple[int, int] | None = None) -> bytes:
         user: The ids of the user and group that commands run as and files belong to, where the
             helper is root; None keeps the helper's own.
     """
-    modules = {f"{__name__}.{n}": files(__name__).joinpath(f"{n}.py").read_text() for n in MODULES}
-    frame = json.dumps({"modules": modules, "scratch": scratch, "user": user}).encode()
+    sent = {"modules": _modules(), "magic": MAGIC_NUMBER.hex(), "scratch": scratch, "user": user}
+    frame = json.dumps(sent).encode()
     return b"%08x" % len(frame) + frame
+
+
+@cache
+def _modules() -> dict[str, tuple[str, str]]:
+    """Every module by its name: its source, and its code for an interpreter like this one."""
+    modules: dict[str, tuple[str, str]] = {}
+    for short in MODULES:
+        name, source = f"{__name__}.{short}", files(__name__).joinpath(f"{short}.py").read_text()
+        code = marshal.dumps(compile(source, name, "exec"))
+        modules[name] = source, base64.b64encode(code).decode()
+    return modules

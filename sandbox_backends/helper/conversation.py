@@ -18,46 +18,50 @@ import selectors
 import signal
 import struct
 import sys
-import tarfile
-import tempfile
 import time
-from collections.abc import Sequence
-from typing import IO, Any
 
+from proctor.sandbox_backends.helper.commands import Command, Jobs
 from proctor.sandbox_backends.helper.files import (
     CHUNK,
-    Snapshot,
     SnapshotTooLargeError,
     list_directory,
     read_lines,
-    restore,
+    temporary,
     tree,
 )
+from proctor.sandbox_backends.helper.output import Capture
 from proctor.sandbox_backends.helper.processes import (
-    ALL_SPOOLS_BYTES,
     KILL_WITHIN_S,
     PR_SET_CHILD_SUBREAPER,
     PR_SET_DUMPABLE,
-    Capture,
-    Command,
     descendants,
     join_new_keyring,
     kill_tree,
+    oom_kills,
     prctl,
     reap,
     send_signal,
     touch_files_as,
     wake_on_child,
 )
-from proctor.sandbox_backends.helper.relay import Relay
+from proctor.sandbox_backends.helper.supervisor import Supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import IO, Any
+
+    from proctor.sandbox_backends.helper.relay import Relay
+
+    Request = dict[str, Any]
 
 HEADER = struct.Struct(">II")
 KILLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_META = 1 << 20
 MAX_PAYLOAD = 1 << 20
+IDLE_AT_MOST = 2
+ALL_SPOOLS_BYTES = 64 << 20
 BRING_FILES = ("write", "restore")
-
-Request = dict[str, Any]
 
 
 class Helper:
@@ -66,11 +70,14 @@ class Helper:
     def __init__(self, scratch: str, user: tuple[int, int] | None) -> None:
         self.scratch, self.user = scratch, user
         self.commands: dict[int, Command] = {}
+        self.idle: list[Supervisor] = []
         self.uploads: dict[int, IO[bytes]] = {}
         self.incoming = bytearray()
         self.relay: Relay | None = None
         self.started = 0
         self.spooled: list[Capture] = []
+        self.jobs = Jobs()
+        self.oom_kills = oom_kills()
         self.open = True
         self.woken = wake_on_child()
         self.selector = selectors.DefaultSelector()
@@ -91,16 +98,45 @@ class Helper:
 
     def do_exec(self, request: Request, _: IO[bytes] | None) -> None:
         self.started += 1
-        command = Command({**request, "user": self.user}, f"{self.scratch}/{self.started}")
+        supervisor = self.free_supervisor()
+        command = Command(request, f"{self.scratch}/{self.started}", supervisor)
         self.commands[command.id] = command
-        self.selector.register(command.status, selectors.EVENT_READ, (command, None))
+        self.selector.register(supervisor.report, selectors.EVENT_READ, (command, None))
         for capture in (command.stdout, command.stderr):
             self.selector.register(capture.fd, selectors.EVENT_READ, (command, capture))
 
     def do_cancel(self, request: Request, _: IO[bytes] | None) -> None:
         command = self.commands.get(request["target"])
-        if command is not None:
+        if command is not None and command.job is None:
             command.kill()
+
+    def do_jobs(self, request: Request, _: IO[bytes] | None) -> None:
+        self.reply(request, {"jobs": [job.as_job() for job in self.jobs.known.values()]})
+
+    def do_job_wait(self, request: Request, _: IO[bytes] | None) -> None:
+        self.wait_for_job(request, request["wait"])
+
+    def do_job_stop(self, request: Request, _: IO[bytes] | None) -> None:
+        job = self.jobs[request["job"]]
+        if job.ended_at is None:
+            job.kill()
+        self.wait_for_job(request, math.inf)
+
+    def do_job_output(self, request: Request, _: IO[bytes] | None) -> None:
+        job, size = self.jobs[request["job"]], request["max_bytes"]
+        stream = job.stderr if request["stream"] == "stderr" else job.stdout
+        stream.drain()
+        offset = request["offset"]
+        begin, data = stream.page(max(stream.total - size, 0) if offset is None else offset, size)
+        self.reply(request, {**job.as_job(), "offset": begin, "total": stream.total}, data)
+
+    def wait_for_job(self, request: Request, seconds: float) -> None:
+        """Answer how it stands with a job once it has ended, or after some seconds."""
+        job = self.jobs[request["job"]]
+        if job.ended_at is not None:
+            self.reply(request, job.as_job())
+        else:
+            self.jobs.waiting.append((time.monotonic() + seconds, request, job))
 
     def do_read(self, request: Request, _: IO[bytes] | None) -> None:
         with tree(request["root"]) as files:
@@ -132,6 +168,8 @@ class Helper:
         self.reply(request, {"total": total}, json.dumps(entries).encode())
 
     def do_snapshot(self, request: Request, _: IO[bytes] | None) -> None:
+        from proctor.sandbox_backends.helper.snapshots import Snapshot
+
         limits = (request["max_bytes"], request["max_files"], request["exclude"])
         with tree(request["root"]) as files:
             about = Snapshot(files, *limits).write(
@@ -140,12 +178,16 @@ class Helper:
         self.reply(request, about)
 
     def do_restore(self, request: Request, upload: IO[bytes]) -> None:
+        from proctor.sandbox_backends.helper.snapshots import restore
+
         os.makedirs(request["root"], exist_ok=True)
         with tree(request["root"]) as files:
             restore(files, upload)
         self.reply(request, {})
 
     def do_listen(self, request: Request, _: IO[bytes] | None) -> None:
+        from proctor.sandbox_backends.helper.relay import Relay
+
         self.relay = Relay(self.selector, self.send, request)
         self.reply(request, {})
 
@@ -187,6 +229,8 @@ class Helper:
     def turn(self, longest: float | None) -> None:
         """Wait for the next thing to happen, at most `longest` seconds, and see to it."""
         due = [c.deadline for c in self.commands.values() if not c.given_up]
+        due += [c.answer_by for c in self.commands.values()]
+        due += [deadline for deadline, _, _ in self.jobs.waiting]
         waits = [max(0.0, moment - time.monotonic()) for moment in due if moment < math.inf]
         waits += [] if longest is None else [longest]
         for key, events in self.selector.select(min(waits, default=None)):
@@ -204,35 +248,75 @@ class Helper:
         for command in list(self.commands.values()):
             if time.monotonic() >= command.deadline and not command.given_up:
                 command.expire()
+            if time.monotonic() >= command.answer_by and not command.killed:
+                self.jobs.add(command)
+                self.answer(command)
+        for request, job in self.jobs.due():
+            self.reply(request, job.as_job())
 
     def see_to(self, fd: int, command: Command, capture: Capture | None) -> None:
         """See to a command: something was written, or its supervisor reports."""
         if capture is not None:
-            if not capture.drain():
+            if not capture.drain():  # its supervisor, which holds the other end, is gone
                 self.selector.unregister(fd)
-                os.close(fd)
             return
         alive = command.read_report()
-        if not command.answered and (command.over or not alive):
-            self.reply({"id": command.id}, *command.result())
+        if command.ended_at is None and (command.ended or not alive):
+            command.end()
+            if not command.answered:
+                self.answer(command)
             self.forget_old_spools(command)
-        if not alive:
-            self.forget(command)
+        if command.over or not alive:
+            self.forget(command, alive=alive)
+
+    def answer(self, command: Command) -> None:
+        """Say how a command ended, or that it has become a job."""
+        about, output = command.result()
+        about["oom_killed"] = bool(about["exit_code"]) and self.was_out_of_memory()
+        self.reply({"id": command.id}, about, output)
+        if command.job is None:
+            self.jobs.forget(command)
+
+    def was_out_of_memory(self) -> bool:
+        """Whether the kernel has killed something here for want of memory since last asked."""
+        before, self.oom_kills = self.oom_kills, oom_kills()
+        return self.oom_kills > before
+
+    def free_supervisor(self) -> Supervisor:
+        """One that waits for a command; the agent may have killed some of those."""
+        while self.idle:
+            supervisor = self.idle.pop()
+            if supervisor.lives():
+                return supervisor
+            supervisor.close()
+        return Supervisor(self.user)
 
     def forget_old_spools(self, command: Command) -> None:
         """Keep the long outputs of the latest commands, within a budget for all together."""
         self.spooled += [c for c in (command.stdout, command.stderr) if c.spooled]
         while sum(capture.spooled for capture in self.spooled) > ALL_SPOOLS_BYTES:
-            with contextlib.suppress(OSError):
-                os.unlink(self.spooled.pop(0).spool_path)
+            self.spooled.pop(0).remove()
 
-    def forget(self, command: Command) -> None:
-        """A supervisor is gone. If the agent killed it, what it watched over goes too."""
-        self.selector.unregister(command.status)
-        command.close()
+    def forget(self, command: Command, *, alive: bool) -> None:
+        """Nothing is left of a command, so that its supervisor is free for another.
+
+        If the agent killed the supervisor, what it watched over goes, too.
+        """
         del self.commands[command.id]
-        watched = [other.supervisor for other in self.commands.values()]
-        send_signal(descendants(os.getpid(), spare=watched), signal.SIGKILL)
+        supervisor = command.supervisor
+        command.stdout.detach()
+        command.stderr.detach()
+        for fd in (supervisor.report, supervisor.stdout, supervisor.stderr):
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(fd)
+        if alive and len(self.idle) < IDLE_AT_MOST:
+            self.idle.append(supervisor)
+            return
+        supervisor.close()
+        if not alive:
+            watched = [other.supervisor.pid for other in self.commands.values()]
+            watched += [other.pid for other in self.idle]
+            send_signal(descendants(os.getpid(), spare=watched), signal.SIGKILL)
 
     def kill_everything(self) -> None:
         """Leave nothing running but this process."""
@@ -241,6 +325,8 @@ class Helper:
             command.kill()
         while self.open and self.commands and time.monotonic() < deadline:
             self.turn(0.05)
+        while self.idle:
+            self.idle.pop().close()
         if os.getpid() == 1:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # PID 1 of a namespace of its own, and nowhere else
@@ -265,7 +351,7 @@ class Helper:
             del self.incoming[:end]
             try:
                 self.take_request(request, body)
-            except (OSError, ValueError, SnapshotTooLargeError, tarfile.TarError) as error:
+            except (OSError, ValueError, LookupError, SnapshotTooLargeError) as error:
                 self.fail(request, error)
 
     def take_request(self, request: Request, body: bytes) -> None:
@@ -283,7 +369,7 @@ class Helper:
         if upload is None and request["part"]:
             return  # an earlier part failed, and that has been answered
         if upload is None:
-            upload = tempfile.TemporaryFile()  # noqa: SIM115 - may outlive this frame
+            upload = temporary(self.scratch)
         try:
             upload.write(body)
             if more:

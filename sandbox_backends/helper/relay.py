@@ -18,8 +18,11 @@ import functools
 import os
 import selectors
 import socket
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 CHUNK = 1 << 16
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from proctor.server.tools.bash_exec import bash_exec
 from proctor.server.tools.edit_file import edit_file
+from proctor.server.tools.job_output import job_output
+from proctor.server.tools.job_stop import job_stop
 from proctor.server.tools.list_files import list_files
 from proctor.server.tools.list_tasks import list_tasks
 from proctor.server.tools.read_file import read_file
@@ -39,6 +41,8 @@ TOOLS = (
     Tool(list_files, "List a directory", read_only=True, idempotent=True),
     Tool(run_python, "Run a Python script", destructive=True),
     Tool(bash_exec, "Run a shell command", destructive=True),
+    Tool(job_output, "Show a job and its output", read_only=True),
+    Tool(job_stop, "Stop a job", destructive=True, idempotent=True),
     Tool(status, "Show task, time and calls left", read_only=True, idempotent=True),
     Tool(submit, "Hand in the work", destructive=True, idempotent=True),
     Tool(list_tasks, "List the tasks", read_only=True, idempotent=True, for_free_seats=True),

@@ -1,5 +1,6 @@
 """``bash_exec``: a shell command."""
 
+import math
 from pathlib import PurePosixPath
 from typing import Annotated
 
@@ -16,16 +17,27 @@ SHELL = ("/bin/sh", "-c", 'exec "$(command -v bash || echo sh)" -c "$0"')
 async def bash_exec(
     sandbox: Sandbox,
     command: Annotated[str, Field(description="A bash command line")],
-    timeout: Annotated[float, Field(gt=0, le=600, description="Seconds")] = 60,
+    timeout: Annotated[
+        float | None,
+        Field(gt=0, le=86_400, description="Kill it after so many seconds; by default, never"),
+    ] = None,
     cwd: Annotated[
         str | None, Field(description="Where to run it; the workspace by default")
     ] = None,
+    *,
+    background: Annotated[bool, Field(description="Start it as a job, and do not wait")] = False,
 ) -> str:
-    """Run a bash command; shows stdout, stderr and the return code. There is no network.
+    """Run a bash command; shows stdout, stderr and the return code.
 
-    What it leaves in the background goes on running until you submit.
+    If it runs long (over 50 s as a rule) it goes on as a job, which job_output shows and job_stop
+    ends. Jobs, and what commands leave in the background, run until you submit.
     """
     workdir = sandbox.info.workdir
     place = str(PurePosixPath(workdir, in_workspace(cwd, workdir))) if cwd else workdir
-    result = await sandbox.exec([*SHELL, command], timeout_s=timeout, cwd=place)
-    return as_text(result, "Command", timeout)
+    result = await sandbox.exec(
+        [*SHELL, command],
+        timeout_s=timeout or math.inf,
+        cwd=place,
+        foreground_s=0 if background else sandbox.info.foreground_s,
+    )
+    return as_text(result, "Command", timeout, sandbox.info)

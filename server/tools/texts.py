@@ -8,6 +8,10 @@ from proctor.server.session import Session
 async def briefing(session: Session) -> str:
     """The instructions, where the workspace is, and what is left of the budget."""
     sandbox = await session.open_sandbox()
+    running = [f"job {job.id}" for job in await sandbox.jobs() if job.running]
+    jobs = (
+        f"Running: {', '.join(running)}; what runs when you submit is killed\n" if running else ""
+    )
     minutes, seconds = divmod(int(session.time_left_s), 60)
     return (
         f"{session.task.instructions.strip()}\n\n"
@@ -16,6 +20,7 @@ async def briefing(session: Session) -> str:
         f"Workspace: {sandbox.info.workdir} (paths may be relative to it). What lies there is "
         f"handed in; for anything else use {sandbox.info.scratch} with bash_exec.\n"
         f"Left: {minutes} min {seconds} s, {session.calls_left} tool calls\n"
+        f"{jobs}"
         "When you are done, call submit with your final answer."
     )
 

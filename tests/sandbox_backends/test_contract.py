@@ -290,7 +290,7 @@ async def test_the_environment_is_an_allow_list(
     names = {line.partition("=")[0] for line in seen.splitlines()}
     assert names <= {
         "PATH", "HOME", "TMPDIR", "USER", "LANG", "TERM", "PYTHONUNBUFFERED", "MPLBACKEND",
-        "OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "PWD", "SHLVL", "_",
+        "OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "LOGNAME", "PWD", "SHLVL", "_",
     }  # fmt: skip
 
 

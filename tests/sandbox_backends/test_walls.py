@@ -121,10 +121,8 @@ except OSError as error:
 
 async def test_the_system_is_read_only_and_there_is_no_capability(isolating: Backend) -> None:
     async with isolating(SPEC) as sandbox:
-        status = await bash(
-            sandbox, "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs' /proc/self/status"
-        )
-        assert [line.split()[1] for line in status.splitlines()] == ["0" * 16] * 5 + ["1"]
+        status = await bash(sandbox, "grep -E 'Cap(Inh|Prm|Eff|Amb)|NoNewPrivs' /proc/self/status")
+        assert [line.split()[1] for line in status.splitlines()] == ["0" * 16] * 4 + ["1"]
         for place in ("/usr/x", "/x", "/dev/x", f"{sandbox.info.python}.x", "/etc/x"):
             assert "Read-only" in await bash(sandbox, f"touch {place}")
         assert "must be superuser" in await bash(sandbox, "mount -t tmpfs none /tmp")
@@ -136,12 +134,9 @@ async def test_the_agent_is_nobody_on_the_host(
 ) -> None:
     marker = f"who-{tmp_path}"
     async with isolating(SPEC) as sandbox:
-        assert (await bash(sandbox, "cat /proc/self/uid_map")).split()[0] == "1000"
         await bash(sandbox, f"setsid nohup bash -c 'exec -a {marker} sleep 60' >/dev/null 2>&1 &")
         uid = (await processes.appear(marker)).stat().st_uid
-    assert uid != 0
-    if os.geteuid() == 0:
-        assert uid > 1_000_000
+    assert uid >= (10_000 if os.geteuid() == 0 else 1)  # of nobody who could log in
 
 
 async def test_the_agent_can_neither_kill_nor_trace_nor_impersonate_the_helper(

@@ -15,8 +15,8 @@ from mcp.shared.exceptions import MCPError
 from proctor.sandbox_backends.local import open_plain
 
 WORK_TOOLS = [
-    "read_file", "write_file", "edit_file", "list_files", "run_python", "bash_exec", "status",
-    "submit",
+    "read_file", "write_file", "edit_file", "list_files", "run_python", "bash_exec",
+    "job_output", "job_stop", "status", "submit",
 ]  # fmt: skip
 ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
 PNG = (
@@ -565,4 +565,4 @@ async def test_tools_are_annotated_and_described_to_the_agent(serving: Any) -> N
         assert "    " not in tool.description
         assert tool.output_schema is None
     properties = tools["run_python"].input_schema["properties"]
-    assert set(properties) == {"script_path", "timeout"}
+    assert set(properties) == {"script_path", "timeout", "args", "background"}

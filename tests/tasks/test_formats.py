@@ -246,7 +246,7 @@ def mounted(source: str, target: str) -> str:
         ("[limits]", sandbox('network = ["PyPI.org"]'), "host names in lower case"),
         ("[limits]", sandbox('network = ["pypi.org", "10.0.0.1"]'), "a list of host names"),
         ("[limits]", sandbox('network = ["*.org"]'), "a list of host names"),
-        ("[limits]", mounted("data", "/tmp/data"), "is no place for a mount"),
+        ("[limits]", mounted("data", "/tmp/data"), "is no place for a mount"),  # noqa: S108
         ("[limits]", mounted("data", "/etc/data"), "is no place for a mount"),
         ("[limits]", mounted("data", "/workspace/data"), "mount data beside it"),
         ("[limits]", mounted("data", "data"), "sandbox.mounts.0.target"),
@@ -314,7 +314,8 @@ def test_a_task_says_what_its_sandbox_reaches(
 ) -> None:
     text = changed((mini_task / "task.toml").read_text(), "[limits]", sandbox(line))
     assert read_task(task_with({"task.toml": text})).sandbox.network == network
-    assert Draft202012Validator(directory_schema()).is_valid(tomllib.loads(text))
+    validator: Any = Draft202012Validator(directory_schema())
+    assert validator.is_valid(tomllib.loads(text))
 
 
 def mounting(task: Path, source: str, **data: str) -> Path:

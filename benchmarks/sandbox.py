@@ -1,0 +1,349 @@
+"""How fast sandboxes are, as ratios: each measure against a peer, in turns, in the same run.
+
+``python benchmarks/sandbox.py [--rounds N] [--json FILE] [MEASURE]...`` prints a table and writes
+JSON. It needs a container engine with the sandbox image (``proctor image build``) and bubblewrap.
+The measures against swe-rex need the extra package: ``pip install swe-rex`` here, and the same in
+an image: ``proctor image build --package swe-rex``.
+"""
+
+import argparse
+import io
+import json
+import os
+import platform
+import statistics
+import sys
+import tarfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import docker
+from anyio.to_thread import run_sync
+
+from proctor.sandbox_backends.archive import pack
+from proctor.sandbox_backends.base import Backend, Sandbox
+from proctor.sandbox_backends.docker import DockerBackend
+from proctor.sandbox_backends.image import image_name
+from proctor.sandbox_backends.local import open_bubblewrap
+from proctor.sandbox_backends.pool import Pool
+from proctor.sandbox_backends.servers import LABEL, this_server
+from proctor.schemas.sandbox import SandboxSpec
+from proctor.tasks.catalog import Catalog
+
+Work = Callable[[], Awaitable[object]]
+
+SPEC = SandboxSpec()
+FOUR_KB = b"x" * 4096
+MANY = 32
+CROSS_VALIDATION = b"""
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+X, y = load_breast_cancer(return_X_y=True)
+model = make_pipeline(StandardScaler(), LogisticRegression())
+print(cross_val_score(model, X, y, cv=5).mean())
+"""
+DAEMON = "(setsid sh -c 'trap \"\" TERM INT HUP; sleep 300' >/dev/null 2>&1 &) ; sleep 300"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure: ours and a peer's median, and the median of the ratios pair by pair."""
+
+    measure: str
+    ours: float
+    peer: float
+    ratio: float
+    target: str
+    unit: str = "ms"
+
+
+async def seconds(work: Work) -> float:
+    """How long it takes."""
+    started = time.perf_counter()
+    await work()
+    return time.perf_counter() - started
+
+
+async def faster(measure: str, ours: Work, peer: Work, *, rounds: int, target: str) -> Row:
+    """How many times faster `ours` is than `peer`; both are run once before they are timed."""
+    await ours()
+    await peer()
+    pairs = [(await seconds(ours), await seconds(peer)) for _ in range(rounds)]
+    return Row(
+        measure,
+        statistics.median(pair[0] for pair in pairs) * 1000,
+        statistics.median(pair[1] for pair in pairs) * 1000,
+        statistics.median(pair[1] / pair[0] for pair in pairs),
+        target,
+    )
+
+
+class Bench:
+    """What the measures share."""
+
+    def __init__(self, docker_backend: DockerBackend, rounds: int) -> None:
+        self.docker = docker_backend
+        self.rounds = rounds
+        self.client: Any = docker.DockerClient.from_env(max_pool_size=MANY)
+
+    def container(self, sandbox_number: int = 0) -> Any:  # noqa: ANN401 - docker-py's
+        """A container of ours, as docker-py sees it; the newest is number 0."""
+        return self.client.containers.list(filters={"label": f"{LABEL}={this_server()}"})[
+            sandbox_number
+        ]
+
+    async def sdk(self, call: Callable[..., object], *arguments: object) -> None:
+        """A call of docker-py, which blocks."""
+        await run_sync(partial(call, *arguments))
+
+    @asynccontextmanager
+    async def twin(self) -> AsyncGenerator[Any]:
+        """A container that can be written to, which put_archive needs."""
+        made = self.client.containers.run(
+            image_name(), ["sleep", "3600"], detach=True, network_mode="none", init=True
+        )
+        try:
+            yield made
+        finally:
+            made.remove(force=True)
+
+
+async def execute(bench: Bench) -> AsyncGenerator[Row]:
+    """``true``: ours against docker-py's exec in the same container."""
+    async with bench.docker(SPEC) as sandbox:
+        container = bench.container()
+        yield await faster(
+            "exec of true, against docker-py's in the same container",
+            lambda: sandbox.exec(["true"], timeout_s=30),
+            lambda: bench.sdk(container.exec_run, ["true"]),
+            rounds=bench.rounds,
+            target=">= 40 (25)",
+        )
+
+
+async def files(bench: Bench) -> AsyncGenerator[Row]:
+    """Reading and writing 4 kB, against archives through the engine."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        info = tarfile.TarInfo("f")
+        info.size = len(FOUR_KB)
+        tar.addfile(info, io.BytesIO(FOUR_KB))
+    async with bench.docker(SPEC) as sandbox, bench.twin() as twin:
+
+        def get() -> None:
+            b"".join(twin.get_archive("/tmp/f")[0])  # noqa: S108 - in the container
+
+        def put() -> None:
+            twin.put_archive("/tmp", archive.getvalue())  # noqa: S108 - in the container
+
+        yield await faster(
+            "write of 4 kB, against put_archive",
+            lambda: sandbox.write("f", io.BytesIO(FOUR_KB)),
+            lambda: bench.sdk(put),
+            rounds=bench.rounds,
+            target=">= 100 (60)",
+        )
+        yield await faster(
+            "read of 4 kB, against get_archive",
+            lambda: sandbox.fetch("f", max_bytes=10_000),
+            lambda: bench.sdk(get),
+            rounds=bench.rounds,
+            target=">= 100 (60)",
+        )
+
+
+async def many(bench: Bench) -> AsyncGenerator[Row]:
+    """32 sandboxes at once: calls per second."""
+    async with AsyncExitStack() as stack:
+        opened = [await stack.enter_async_context(bench.docker(SPEC)) for _ in range(MANY)]
+        containers = [bench.container(number) for number in range(MANY)]
+
+        async def all_at_once(calls: Sequence[Work]) -> None:
+            async with anyio.create_task_group() as tasks:
+                for call in calls:
+                    tasks.start_soon(call)
+
+        async def several(sandbox: Sandbox) -> None:
+            for _ in range(5):
+                await sandbox.list("")
+                await sandbox.fetch("f", max_bytes=10_000)
+                await sandbox.exec(["true"], timeout_s=60)
+
+        for sandbox in opened:
+            await sandbox.write("f", io.BytesIO(FOUR_KB))
+        row = await faster(
+            "32 sandboxes",
+            lambda: all_at_once([partial(several, sandbox) for sandbox in opened]),
+            lambda: all_at_once([partial(bench.sdk, c.exec_run, ["true"]) for c in containers]),
+            rounds=max(3, bench.rounds // 5),
+            target=">= 30",
+        )
+        ours, peer = MANY * 15 / row.ours * 1000, MANY / row.peer * 1000
+        yield Row(
+            "32 sandboxes, calls each second, against docker-py's exec",
+            ours,
+            peer,
+            row.ratio * 15,
+            row.target,
+            "1/s",
+        )
+
+
+async def ready(bench: Bench) -> AsyncGenerator[Row]:
+    """Until a session can be worked on: opened, with its task's files restored."""
+    workspace = Catalog()["used-cars"].workspace
+
+    async def session(backend: Backend) -> float:
+        started = time.perf_counter()
+        async with backend(SPEC) as sandbox:
+            await sandbox.restore(pack(workspace))
+            return time.perf_counter() - started
+
+    cold, bubble, warm = [], [], []
+    for _ in range(max(5, bench.rounds // 2)):
+        cold.append(await session(bench.docker))
+        bubble.append(await session(open_bubblewrap))
+        async with Pool.warming(bench.docker, 1, [SPEC]) as pool:
+            async with pool(SPEC):  # once it is handed out, it was ready
+                pass
+            await anyio.sleep(1)  # for the next one to be started
+            warm.append(await session(pool))
+    for name, ours, target in (
+        ("session ready from the pool, against a cold container", warm, ">= 8"),
+        ("session ready in bubblewrap, against a cold container", bubble, ">= 6"),
+    ):
+        yield Row(
+            name,
+            statistics.median(ours) * 1000,
+            statistics.median(cold) * 1000,
+            statistics.median(c / o for c, o in zip(cold, ours, strict=True)),
+            target,
+        )
+
+
+async def python(bench: Bench) -> AsyncGenerator[Row]:
+    """``run_python``: forked from a preloaded interpreter against cold."""
+    async with bench.docker(SPEC) as sandbox:
+        for name, script, target in (
+            ("run_python of a cross-validation", CROSS_VALIDATION, ">= 8"),
+            ("run_python of pass", b"pass\n", ">= 2"),
+        ):
+            await sandbox.write("script.py", io.BytesIO(script))
+
+            async def run(*, preloaded: bool) -> None:
+                ended = await sandbox.exec(
+                    [sandbox.info.python, "script.py"], timeout_s=120, preloaded=preloaded
+                )
+                assert ended.exit_code == 0, ended.stderr.text()  # noqa: S101
+
+            yield await faster(
+                f"{name}, against cold",
+                partial(run, preloaded=True),
+                partial(run, preloaded=False),
+                rounds=max(5, bench.rounds // 3),
+                target=target,
+            )
+
+
+async def survivors(bench: Bench) -> AsyncGenerator[Row]:
+    """Daemons that ignore SIGTERM and outlive a timeout, of 30."""
+    async with bench.docker(SPEC) as sandbox:
+        for _ in range(30):
+            await sandbox.exec(["sh", "-c", DAEMON], timeout_s=0.2)
+        listed = await sandbox.exec(
+            ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep [3]00' | wc -l"],
+            timeout_s=30,
+        )
+    left = float(listed.stdout.text())
+    yield Row("survivors of a timeout", left, 30, 0, "0 of 30", "of")
+
+
+async def memory(bench: Bench) -> AsyncGenerator[Row]:
+    """Idle memory of a session: what its processes alone hold, and the server's growth."""
+    n = 8
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bench.docker(SPEC))
+        before = _resident_mib()
+        for _ in range(n):
+            sandbox = await stack.enter_async_context(bench.docker(SPEC))
+            await sandbox.exec(["true"], timeout_s=30)
+        server = (_resident_mib() - before) / n
+        pids = [int(bench.container(number).attrs["State"]["Pid"]) for number in range(n)]
+        helpers = statistics.median(sum(map(_pss_mib, _tree(pid))) for pid in pids)
+    yield Row("idle memory of a session", helpers + server, 10, (helpers + server) / 10, "<= 1",
+              "MiB")  # fmt: skip
+
+
+def _resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _tree(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in _tree(int(child)))]
+
+
+def _pss_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+MEASURES = {
+    each.__name__: each for each in (execute, files, many, ready, python, survivors, memory)
+}
+
+
+async def measure(names: Sequence[str], rounds: int) -> list[Row]:
+    """Take measures, and print each as it comes."""
+    rows: list[Row] = []
+    async with DockerBackend.connected(say=print) as backend:
+        await backend.prepare()
+        bench = Bench(backend, rounds)
+        for name in names:
+            async for row in MEASURES[name](bench):
+                rows.append(row)
+                print(
+                    f"{row.measure:60} {row.ours:9.2f} {row.unit:4} {row.peer:9.2f} {row.unit:4} "
+                    f"{row.ratio:7.1f}   {row.target}",
+                    flush=True,
+                )
+        bench.client.close()
+    return rows
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("measures", nargs="*", default=list(MEASURES), choices=[*MEASURES, []])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--json", type=Path, default=Path("sandbox-benchmark.json"))
+    chosen = parser.parse_args()
+    machine = {
+        "cpus": os.cpu_count(),
+        "platform": platform.platform(),
+        "python": sys.version.split()[0],
+        "engine": docker.from_env().version()["Version"],
+    }
+    print(f"{'measure':60} {'ours':>14} {'peer':>14} {'ratio':>7}   target")
+    rows = anyio.run(measure, chosen.measures, chosen.rounds)
+    chosen.json.write_text(
+        json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2)
+    )
+    print(f"{machine}\nwritten to {chosen.json}")
+
+
+if __name__ == "__main__":
+    main()

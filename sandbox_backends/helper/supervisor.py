@@ -1,0 +1,218 @@
+"""The process between the helper and a command, which answers for all that the command leaves.
+
+A supervisor is a forked child that adopts whatever its command leaves behind (a child subreaper),
+so that the whole process tree, daemons included, can be killed, and nothing else. It has become
+the agent's user for good and spawns commands without copying itself, which a fork would. Once
+nothing of a command is left, it serves the next one; what is left keeps it from that.
+
+Orders come as eight hex digits of length and a JSON object; a length of zero means to kill the
+tree. It reports lines of JSON: how the command ended, and that nothing of its tree is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import selectors
+import signal
+import time
+
+from proctor.sandbox_backends.helper.processes import (
+    KILL_WITHIN_S,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
+    kill_tree,
+    prctl,
+    reap,
+    wake_on_child,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+CANNOT_RUN = 126
+LENGTH = 8
+KILL = b"0" * LENGTH
+MAX_FDS = 65536
+NOT_OURS = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+
+
+class Supervisor:
+    """A supervisor, as the helper sees it: where its streams end."""
+
+    def __init__(self, user: tuple[int, int] | None) -> None:
+        orders, self._orders = os.pipe()
+        self.report, report = os.pipe()
+        self.stdout, stdout = os.pipe()
+        self.stderr, stderr = os.pipe()
+        theirs = (orders, report, stdout, stderr)
+        self.pid = os.fork()
+        if self.pid == 0:
+            _supervise(user, *theirs)
+        for fd in theirs:
+            os.close(fd)
+        for fd in (self.report, self.stdout, self.stderr):
+            os.set_blocking(fd, False)
+
+    def order(self, request: dict[str, Any]) -> None:
+        """Have a command run."""
+        data = json.dumps(request).encode()
+        self._tell(b"%08x" % len(data) + data)
+
+    def kill(self) -> None:
+        """Have the whole tree killed."""
+        self._tell(KILL)
+
+    def _tell(self, data: bytes) -> None:
+        left = memoryview(data)
+        with contextlib.suppress(BrokenPipeError):  # it is gone, as its report tells
+            while left:
+                left = left[os.write(self._orders, left) :]
+
+    def lives(self) -> bool:
+        """Whether it is still there to serve; nothing of it waits to be read."""
+        try:
+            return bool(os.read(self.report, 1))
+        except BlockingIOError:
+            return True
+
+    def close(self) -> None:
+        """Let go of it; one that lives kills what it watches over, and ends."""
+        for fd in (self._orders, self.report, self.stdout, self.stderr):
+            os.close(fd)
+
+
+def _supervise(
+    user: tuple[int, int] | None, orders: int, report: int, stdout: int, stderr: int
+) -> NoReturn:
+    """Serve orders until there is nobody who could give one."""
+    try:
+        _keep_only(orders, report, stdout, stderr)
+        os.setsid()
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        _become_the_agent(user)
+        woken = wake_on_child()
+        selector = selectors.DefaultSelector()
+        selector.register(woken, selectors.EVENT_READ)
+        selector.register(orders, selectors.EVENT_READ)
+        main = 0
+        while True:
+            for key, _ in selector.select():
+                if key.fd == woken:
+                    os.read(woken, 4096)
+                elif order := _read_order(orders):
+                    main = _start(order, report, stdout, stderr)
+                else:
+                    _kill_everything()
+            ended, childless = reap()
+            news: dict[str, Any] = {}
+            if main in dict(ended):
+                news["exit"] = dict(ended)[main]
+            if childless and main:
+                main, news["over"] = 0, True
+            if news:
+                _say(report, news)
+    finally:
+        os._exit(70)
+
+
+def _read_order(orders: int) -> dict[str, Any] | None:
+    """The next order; None is one to kill. Ends this process where nobody is left to give any."""
+    size = int(_read_exactly(orders, LENGTH), 16)
+    order: dict[str, Any] | None = json.loads(_read_exactly(orders, size)) if size else None
+    return order
+
+
+def _read_exactly(fd: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = os.read(fd, size - len(data))
+        if not piece:
+            _kill_everything()
+            os._exit(0)
+        data += piece
+    return data
+
+
+def _kill_everything() -> None:
+    if not kill_tree(os.getpid(), time.monotonic() + KILL_WITHIN_S):
+        os._exit(1)  # upon which the helper does what it can
+
+
+def _start(order: dict[str, Any], report: int, stdout: int, stderr: int) -> int:
+    """Spawn a command; where it cannot run, report that it ended at once."""
+    try:
+        os.chdir(order["cwd"])
+        for name, value in order["rlimits"].items():
+            _limit(getattr(resource, name), value)
+        return _spawn(order["argv"], order["env"], stdout, stderr)
+    except (OSError, ValueError) as error:
+        problem = f"cannot run it: {error}".encode("utf-8", "replace")[:2000]
+        _say(report, {"exit": CANNOT_RUN, "problem": problem.decode("utf-8", "replace")})
+        return -1  # of which nothing is left
+
+
+def _spawn(argv: list[str], env: dict[str, str], stdout: int, stderr: int) -> int:
+    streams = (
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, stdout, 1),
+        (os.POSIX_SPAWN_DUP2, stderr, 2),
+    )
+    return os.posix_spawn(
+        _program(argv[0], env),
+        argv,
+        env,
+        file_actions=streams,
+        setsid=True,
+        setsigmask=(),
+        setsigdef=NOT_OURS,
+    )
+
+
+def _program(name: str, env: dict[str, str]) -> str:
+    """The path of a program, looked for as a shell would."""
+    if "/" in name:
+        return name
+    for place in os.get_exec_path(env):
+        path = f"{place}/{name}"
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(f"there is no program {name!r}")
+
+
+def _become_the_agent(user: tuple[int, int] | None) -> None:
+    """Turn into the agent's user, which every command then is."""
+    if user:
+        os.setgroups([])
+        os.setresgid(user[1], user[1], user[1])
+        os.setresuid(user[0], user[0], user[0])
+    with contextlib.suppress(OSError):
+        prctl(PR_SET_DUMPABLE, 1)  # or the file would not be ours to write
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # when memory runs out, have this killed rather than the helper
+    prctl(PR_SET_DUMPABLE, 0)  # the same user's code can neither trace this nor read its memory
+
+
+def _limit(number: int, value: int) -> None:
+    hard = resource.getrlimit(number)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(number, (value, value))
+
+
+def _say(report: int, about: dict[str, Any]) -> None:
+    os.write(report, json.dumps(about).encode() + b"\n")
+
+
+def _keep_only(*fds: int) -> None:
+    """Close every other descriptor, so that no end of anybody else's pipe is held open."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    previous = 2
+    for fd in sorted(fds):
+        os.closerange(previous + 1, fd)
+        previous = fd
+    os.closerange(previous + 1, MAX_FDS)
