@@ -26,7 +26,7 @@ from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.sandbox_backends.local import open_plain
 from proctor.sandbox_backends.squid import Egress, filtering_proxy, without
 from proctor.schemas.errors import SandboxStartError
-from proctor.schemas.sandbox import Mount, SandboxSpec
+from proctor.schemas.sandbox import SandboxSpec
 
 pytestmark = pytest.mark.skipif(
     shutil.which("squid", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None
@@ -500,34 +500,3 @@ def test_networks_without_others_are_exactly_the_rest() -> None:
 async def test_without_isolation_there_is_the_hosts_own_network_and_it_says_so() -> None:
     async with open_plain(HOSTS) as sandbox:
         assert sandbox.info.network == "internet"
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> str:
-    """A directory that anybody may read, below one that nobody else may enter."""
-    (tmp_path / "data" / "deep").mkdir(parents=True)
-    (tmp_path / "data" / "deep" / "a.csv").write_text("1\n")
-    return str(tmp_path / "data")
-
-
-async def test_mounted_data_can_be_read_and_not_written(isolating: Backend, data: str) -> None:
-    spec = SandboxSpec(mounts=(Mount(source=data, target="/data/set"),))
-    code = "print(open('/data/set/deep/a.csv').read()); open('/data/set/x', 'w')"
-    async with isolating(spec) as sandbox:
-        said = await python(sandbox, code)
-    assert said.startswith("1\n")
-    assert "Read-only file system" in said
-
-
-async def test_data_that_is_not_there_is_said_so(isolating: Backend, tmp_path: Path) -> None:
-    spec = SandboxSpec(mounts=(Mount(source=str(tmp_path / "gone"), target="/data"),))
-    with pytest.raises(SandboxStartError, match="gone"):
-        async with isolating(spec):
-            pass
-
-
-async def test_without_isolation_nothing_is_mounted(tmp_path: Path) -> None:
-    spec = SandboxSpec(mounts=(Mount(source=str(tmp_path), target="/data"),))
-    with pytest.raises(SandboxStartError, match="mounts data, which needs isolation"):
-        async with open_plain(spec):
-            pass
