@@ -38,6 +38,8 @@ OOM_COUNTERS = {
     "/sys/fs/cgroup/memory/memory.oom_control": "memory.oom_control",
 }
 """Where a sandbox finds its control group's counters, by version of the kernel's interface."""
+FOR_ALL = 0o005
+"""That anybody may list a directory and enter it."""
 OWN_ETC = ("passwd", "group", "hosts")
 DISTRIBUTION = "mle_proctor*"
 PACKAGE = Path(__file__).parent.parent
@@ -112,6 +114,8 @@ class Launch:
             yield from self._bind(
                 Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
             )
+        for mount in self._spec.mounts:
+            yield from self._bind(self._mountable(mount.source), Path(mount.target))
         yield from self._counters()
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
@@ -122,6 +126,16 @@ class Launch:
             for place, name in OOM_COUNTERS.items():
                 if (group / name).exists():
                     yield from ("--ro-bind", str(group / name), place)
+
+    def _mountable(self, source: str) -> Path:
+        path = Path(source)
+        if not (path.is_absolute() and path.is_dir()):
+            raise SandboxStartError(f"there is no directory {source!r} to mount")
+        if self._root and path.stat().st_mode & FOR_ALL != FOR_ALL:
+            raise SandboxStartError(
+                f"the user of a sandbox cannot read {source!r}; 'chmod -R a+rX' lets it"
+            )
+        return path
 
     def _bind(self, source: Path, target: Path) -> tuple[str, str, str]:
         return ("--ro-bind", str(self._within_reach(source)), str(target))

@@ -31,7 +31,9 @@ from proctor.sandbox_backends.channel import (
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
 from proctor.sandbox_backends.helper import BOOT_ARGS
+from proctor.sandbox_backends.network import networked
 from proctor.sandbox_backends.seccomp import filter_to_inherit
+from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
 from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
 
@@ -72,8 +74,10 @@ def local_backend() -> Backend:
 
 
 @asynccontextmanager
-async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
-    """Open a sandbox of namespaces."""
+async def open_bubblewrap(
+    spec: SandboxSpec, egress: Egress | None = None
+) -> AsyncGenerator[Sandbox]:
+    """Open a sandbox of namespaces; `egress` are the operator's settings of its network."""
     with control_group(spec) as join, filter_to_inherit() as seccomp:
         launch = Launch(spec, seccomp, join)
         info = SandboxInfo(
@@ -84,14 +88,18 @@ async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             scratch="/tmp",  # noqa: S108 - the sandbox's own
             python=launch.python,
             script_cwd=spec.script_cwd,
+            network=spec.network,
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
         command = launch.command([launch.python, *BOOT_ARGS])
-        async with _helper(command, SCRATCH, inherit=(seccomp,)) as channel:
-            yield ChannelSandbox(channel, info, env=env, rlimits=limits)
+        async with (
+            _helper(command, SCRATCH, inherit=(seccomp,)) as channel,
+            networked(channel, spec.network, egress or Egress()) as proxies,
+        ):
+            yield ChannelSandbox(channel, info, env={**env, **proxies}, rlimits=limits)
 
 
 @asynccontextmanager
@@ -100,6 +108,11 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
     if spec.isolation_required:
         raise SandboxStartError(
             "this task refuses a sandbox without isolation, and bubblewrap cannot be used here: "
+            f"{bubblewrap_problem()}"
+        )
+    if spec.mounts:
+        raise SandboxStartError(
+            "this task mounts data, which needs isolation, and bubblewrap cannot be used here: "
             f"{bubblewrap_problem()}"
         )
     with tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True) as place:
@@ -112,6 +125,7 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             scratch=str(root / "home"),
             python=sys.executable,
             script_cwd=spec.script_cwd,
+            network="internet",  # the host's own, whatever the task asks for
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
         )

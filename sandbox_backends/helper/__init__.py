@@ -26,7 +26,7 @@ from importlib.util import MAGIC_NUMBER
 
 MODULES = (
     "files", "snapshots", "processes", "landlock", "supervisor", "output", "commands", "preload",
-    "stash", "forkserver", "conversation",
+    "stash", "forkserver", "relay", "conversation",
 )  # fmt: skip
 
 BOOT = """\

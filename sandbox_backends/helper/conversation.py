@@ -3,7 +3,8 @@
 A frame is two big-endian lengths, a JSON object, and raw bytes. A request has an ``id``, which
 its replies repeat, and an ``op``. A reply with ``more`` is followed by another; the last has
 ``ok``, or ``error``. Requests that bring a file come in numbered parts, all but the last with
-``more``. At the end of its stdin the helper kills everything and ends.
+``more``. What is said of a relayed connection (`relay`) answers nothing and is not answered. At
+the end of its stdin the helper kills everything and ends.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any
 
+    from proctor.sandbox_backends.helper.relay import Relay
+
     Request = dict[str, Any]
 
 HEADER = struct.Struct(">II")
@@ -71,6 +74,7 @@ class Helper:
         self.idle: list[Supervisor] = []
         self.uploads: dict[int, IO[bytes]] = {}
         self.incoming = bytearray()
+        self.relay: Relay | None = None
         self.started = 0
         self.spooled: list[Capture] = []
         self.jobs = Jobs()
@@ -184,6 +188,12 @@ class Helper:
             restore(files, upload)
         self.reply(request, {})
 
+    def do_listen(self, request: Request, _: IO[bytes] | None) -> None:
+        from proctor.sandbox_backends.helper.relay import Relay
+
+        self.relay = Relay(self.selector, self.send, request)
+        self.reply(request, {})
+
     def do_kill_all(self, request: Request, _: IO[bytes] | None) -> None:
         self.kill_everything()
         self.reply(request, {"survivors": len(descendants(os.getpid()))})
@@ -226,7 +236,7 @@ class Helper:
         due += [deadline for deadline, _, _ in self.jobs.waiting]
         waits = [max(0.0, moment - time.monotonic()) for moment in due if moment < math.inf]
         waits += [] if longest is None else [longest]
-        for key, _ in self.selector.select(min(waits, default=None)):
+        for key, events in self.selector.select(min(waits, default=None)):
             if self.selector.get_map().get(key.fd) is not key:
                 continue  # a request before it in this turn has seen to it
             if key.fd == 0:
@@ -234,6 +244,8 @@ class Helper:
             elif key.fd == self.woken:
                 os.read(self.woken, 4096)
                 reap()
+            elif callable(key.data):
+                key.data(events)
             else:
                 self.see_to(key.fd, *key.data)
         for command in list(self.commands.values()):
@@ -353,6 +365,10 @@ class Helper:
 
     def take_request(self, request: Request, body: bytes) -> None:
         """Answer one request, or keep a part of its upload."""
+        if request["op"] == "relay":
+            if self.relay:
+                self.relay.take(request, body)
+            return
         do = getattr(self, "do_" + request["op"])
         if request["op"] not in BRING_FILES:
             do(request, None)
