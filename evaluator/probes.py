@@ -21,7 +21,7 @@ from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.base import Value
 from proctor.schemas.errors import GradingError, SandboxError, SandboxLostError, SubmissionError
-from proctor.schemas.sandbox import ExecResult
+from proctor.schemas.sandbox import ExecResult, SandboxSpec
 from proctor.schemas.task import FileTree
 
 CASES_AT_ONCE = 2
@@ -65,7 +65,7 @@ async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> Ma
         SandboxError: A sandbox failed.
         SubmissionError: What was handed in cannot be restored.
     """
-    async with work.backend(work.task.sandbox) as sandbox:
+    async with work.backend(_offline(work.task.sandbox)) as sandbox:
         verdicts = _VerdictSandbox(sandbox, work, probe)
         cases = await verdicts.draw_cases()
         left: dict[str, Left] = {}
@@ -137,7 +137,7 @@ async def _run_driver(work: Work, driver: str, inputs: FileTree, timeout_s: floa
 
 
 async def _run_driver_once(work: Work, driver: str, inputs: FileTree, timeout_s: float) -> Left:
-    async with work.backend(work.task.sandbox) as sandbox:
+    async with work.backend(_offline(work.task.sandbox)) as sandbox:
         with work.snapshot.open("rb") as snapshot:
             try:
                 await sandbox.restore(snapshot)
@@ -164,6 +164,11 @@ async def _run_driver_once(work: Work, driver: str, inputs: FileTree, timeout_s:
             return Left(outputs=await _fetch_outputs(sandbox, f"{exam}/out"), failure=failure)
         except OSError as error:  # the agent's code replaced or filled its output directory
             return Left(outputs={}, failure=failure or f"its outputs cannot be read: {error}")
+
+
+def _offline(spec: SandboxSpec) -> SandboxSpec:
+    """The machine to grade on: code that can ask elsewhere for answers cannot be measured."""
+    return spec.model_copy(update={"network": "none"})
 
 
 async def _fetch_outputs(sandbox: Sandbox, root: str) -> FileTree:

@@ -38,6 +38,8 @@ OOM_COUNTERS = {
     "/sys/fs/cgroup/memory/memory.oom_control": "memory.oom_control",
 }
 """Where a sandbox finds its control group's counters, by version of the kernel's interface."""
+FOR_ALL = 0o005
+"""That anybody may list a directory and enter it."""
 OWN_ETC = ("passwd", "group", "hosts")
 DISTRIBUTION = "mle_proctor*"
 PACKAGE = Path(__file__).parent.parent
@@ -48,15 +50,17 @@ _users = itertools.count(FIRST_USER + os.getpid() % 10_000 * 10_000)
 class Launch:
     """How one sandbox is launched."""
 
-    def __init__(self, spec: SandboxSpec, join: Sequence[Path] = ()) -> None:
+    def __init__(self, spec: SandboxSpec, seccomp: int, join: Sequence[Path] = ()) -> None:
         """Prepare a launch.
 
         Args:
             spec: What the task asks for.
+            seccomp: The descriptor, to be inherited, of the system-call filter.
             join: Files to which the sandbox's first process writes its id: control groups.
         """
         self.python = sys.executable
         self._spec = spec
+        self._seccomp = seccomp
         self._join = join
         self._root = os.geteuid() == 0
         self._staged: dict[Path, Path] = {}
@@ -80,6 +84,7 @@ class Launch:
         yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--as-pid-1")
         yield from ("--cap-drop", "ALL", "--uid", "1000", "--gid", "1000")
         yield from ("--new-session", "--die-with-parent", "--clearenv", "--hostname", "sandbox")
+        yield from ("--seccomp", str(self._seccomp))
 
     def _view(self) -> Iterator[str]:
         """Every mount of the sandbox. What comes later covers what came before."""
@@ -109,6 +114,8 @@ class Launch:
             yield from self._bind(
                 Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
             )
+        for mount in self._spec.mounts:
+            yield from self._bind(self._mountable(mount.source), Path(mount.target))
         yield from self._counters()
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
@@ -119,6 +126,16 @@ class Launch:
             for place, name in OOM_COUNTERS.items():
                 if (group / name).exists():
                     yield from ("--ro-bind", str(group / name), place)
+
+    def _mountable(self, source: str) -> Path:
+        path = Path(source)
+        if not (path.is_absolute() and path.is_dir()):
+            raise SandboxStartError(f"there is no directory {source!r} to mount")
+        if self._root and path.stat().st_mode & FOR_ALL != FOR_ALL:
+            raise SandboxStartError(
+                f"the user of a sandbox cannot read {source!r}; 'chmod -R a+rX' lets it"
+            )
+        return path
 
     def _bind(self, source: Path, target: Path) -> tuple[str, str, str]:
         return ("--ro-bind", str(self._within_reach(source)), str(target))

@@ -131,6 +131,9 @@ class Channel:
         self._why_gone = why_gone
         self._cause = ""
         self._lost = anyio.Event()
+        self.unasked: Callable[[dict[str, Any], bytes], object] | None = None
+        """Told at once of every frame that answers nothing; a ValueError says that it makes no
+        sense, and with it the stream. Must not wait: all replies do."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[None]:
@@ -194,7 +197,11 @@ class Channel:
             self._received += await self._receive.receive(CHUNK)
 
     async def _deliver(self, meta: dict[str, Any], data: bytes) -> None:
-        waiting = self._waiting.get(meta.get("id", 0))
+        if not meta.get("id"):
+            if self.unasked is not None:
+                self.unasked(meta, data)
+            return
+        waiting = self._waiting.get(meta["id"])
         if waiting is not None:
             with suppress(anyio.BrokenResourceError):  # whoever asked has left
                 await waiting.send((meta, data))

@@ -20,9 +20,11 @@ from proctor.sandbox_backends.engine import Engine
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
 from proctor.sandbox_backends.helper import BOOT_ARGS
 from proctor.sandbox_backends.image import Recipe, build_image, image_name
+from proctor.sandbox_backends.network import networked
 from proctor.sandbox_backends.servers import LABEL, is_dead, this_server
+from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
-from proctor.schemas.sandbox import Overrides, SandboxInfo, SandboxSpec
+from proctor.schemas.sandbox import Mount, Overrides, SandboxInfo, SandboxSpec
 
 Settings: TypeAlias = Mapping[str, Any]
 """Of a container, as docker-py's ``containers.create`` takes them."""
@@ -51,6 +53,7 @@ class DockerBackend:
         engine: Engine,
         overrides: Overrides | None = None,
         *,
+        egress: Egress | None = None,
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
         """Make a backend.
@@ -58,10 +61,12 @@ class DockerBackend:
         Args:
             engine: What runs the containers.
             overrides: The operator's settings.
+            egress: The operator's settings of networks.
             say: Told of the progress where an image must be built or fetched.
         """
         self._engine = engine
         self._overrides = overrides or Overrides()
+        self._egress = egress or Egress()
         self._say = say
         self._fetching = anyio.Lock()
         self._images: set[str] = set()
@@ -69,7 +74,10 @@ class DockerBackend:
     @classmethod
     @asynccontextmanager
     async def connected(
-        cls, overrides: Overrides | None = None, say: Callable[[str], object] = lambda _: None
+        cls,
+        overrides: Overrides | None = None,
+        say: Callable[[str], object] = lambda _: None,
+        egress: Egress | None = None,
     ) -> AsyncGenerator["DockerBackend"]:
         """Find an engine, and remove what dead servers left in it.
 
@@ -79,7 +87,7 @@ class DockerBackend:
         engine = await Engine.connect()
         try:
             await engine.sweep(LABEL, is_dead)
-            yield cls(engine, overrides, say=say)
+            yield cls(engine, overrides, egress=egress, say=say)
         finally:
             await engine.close()
 
@@ -142,7 +150,9 @@ class DockerBackend:
                     overrides=None if self._overrides == Overrides() else self._overrides,
                 )
                 env = environment(found.python, home=SCRATCH, cpus=spec.cpus, path=found.path)
-                yield ChannelSandbox(channel, info, env=env, rlimits=LIMITS_ALWAYS)
+                async with networked(channel, spec.network, self._egress) as proxies:
+                    env = {**env, **proxies}
+                    yield ChannelSandbox(channel, info, env=env, rlimits=LIMITS_ALWAYS)
 
     def _settings(self, spec: SandboxSpec, image: str, gpus: Sequence[str]) -> dict[str, Any]:
         settings = container_settings(spec, image)
@@ -183,7 +193,7 @@ def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
             SCRATCH: f"{own},mode=1777,size={_tmp_bytes(spec)}",
         },
         "shm_size": min(SHARED_MEMORY_BYTES, spec.memory_bytes // 8),
-        "volumes": {mount.source: {"bind": mount.target, "mode": "ro"} for mount in spec.mounts},
+        "mounts": [_read_only(mount) for mount in spec.mounts],
         "mem_limit": spec.memory_bytes,
         "memswap_limit": spec.memory_bytes,
         "pids_limit": spec.pids,
@@ -194,6 +204,11 @@ def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
     if spec.cpus:
         settings["nano_cpus"] = int(spec.cpus * 1e9)
     return settings
+
+
+def _read_only(mount: Mount) -> dict[str, Any]:
+    """A mount as the engine's API takes it; unlike a volume, it must be there."""
+    return {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": True}
 
 
 def _tmp_bytes(spec: SandboxSpec) -> int:

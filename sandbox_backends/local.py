@@ -31,6 +31,9 @@ from proctor.sandbox_backends.channel import (
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
 from proctor.sandbox_backends.helper import BOOT_ARGS
+from proctor.sandbox_backends.network import networked
+from proctor.sandbox_backends.seccomp import filter_to_inherit
+from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
 from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
 
@@ -46,17 +49,21 @@ def bubblewrap_problem() -> str | None:
     for program in Launch.programs():
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    launch = Launch(SandboxSpec())
     try:
-        trial = subprocess.run(  # noqa: S603 - our own command line
-            launch.command([launch.python, "-I", "-S", "-c", "pass"]),
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=START_WITHIN_S,
-            check=False,
-        )
+        with filter_to_inherit() as seccomp:
+            launch = Launch(SandboxSpec(), seccomp)
+            trial = subprocess.run(  # noqa: S603 - our own command line
+                launch.command([launch.python, "-I", "-S", "-c", "pass"]),
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(seccomp,),
+                timeout=START_WITHIN_S,
+                check=False,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not start: {error}"
+    except SandboxStartError as error:
+        return str(error)
     said = trial.stderr.decode("utf-8", "replace").strip().splitlines()
     return (said or ["bubblewrap fails without a word"])[-1] if trial.returncode else None
 
@@ -67,10 +74,12 @@ def local_backend() -> Backend:
 
 
 @asynccontextmanager
-async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
-    """Open a sandbox of namespaces."""
-    with control_group(spec) as join:
-        launch = Launch(spec, join)
+async def open_bubblewrap(
+    spec: SandboxSpec, egress: Egress | None = None
+) -> AsyncGenerator[Sandbox]:
+    """Open a sandbox of namespaces; `egress` are the operator's settings of its network."""
+    with control_group(spec) as join, filter_to_inherit() as seccomp:
+        launch = Launch(spec, seccomp, join)
         info = SandboxInfo(
             backend="local",
             isolation="namespaces",
@@ -79,13 +88,18 @@ async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             scratch="/tmp",  # noqa: S108 - the sandbox's own
             python=launch.python,
             script_cwd=spec.script_cwd,
+            network=spec.network,
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
-        async with _helper(launch.command([launch.python, *BOOT_ARGS]), SCRATCH) as channel:
-            yield ChannelSandbox(channel, info, env=env, rlimits=limits)
+        command = launch.command([launch.python, *BOOT_ARGS])
+        async with (
+            _helper(command, SCRATCH, inherit=(seccomp,)) as channel,
+            networked(channel, spec.network, egress or Egress()) as proxies,
+        ):
+            yield ChannelSandbox(channel, info, env={**env, **proxies}, rlimits=limits)
 
 
 @asynccontextmanager
@@ -94,6 +108,11 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
     if spec.isolation_required:
         raise SandboxStartError(
             "this task refuses a sandbox without isolation, and bubblewrap cannot be used here: "
+            f"{bubblewrap_problem()}"
+        )
+    if spec.mounts:
+        raise SandboxStartError(
+            "this task mounts data, which needs isolation, and bubblewrap cannot be used here: "
             f"{bubblewrap_problem()}"
         )
     with tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True) as place:
@@ -106,6 +125,7 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             scratch=str(root / "home"),
             python=sys.executable,
             script_cwd=spec.script_cwd,
+            network="internet",  # the host's own, whatever the task asks for
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
         )
@@ -132,7 +152,9 @@ def _limits_per_process(spec: SandboxSpec) -> Mapping[str, int]:
 
 
 @asynccontextmanager
-async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channel]:
+async def _helper(
+    command: Sequence[str], scratch: str, inherit: Sequence[int] = ()
+) -> AsyncGenerator[Channel]:
     """Start a helper, and end it with everything that it runs."""
     try:
         process = await anyio.open_process(
@@ -140,6 +162,7 @@ async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channe
             stderr=subprocess.PIPE,
             env={"PATH": os.environ.get("PATH", os.defpath)},
             cwd="/",
+            pass_fds=inherit,
             start_new_session=True,
         )
     except OSError as error:

@@ -1,8 +1,17 @@
 """What a sandbox should be, what it turned out to be, and what a command in it did."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+import itertools
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from proctor.schemas.base import Value
 
@@ -23,21 +32,45 @@ HostName: TypeAlias = Annotated[
     str, Field(pattern=r"^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])$")
 ]
 """A host's full name in lower case, such as ``pypi.org``; ``*.`` before it names what is below."""
-Network: TypeAlias = Literal["none", "internet"] | tuple[HostName, ...]
+HOST_NAMES = TypeAdapter[tuple[str, ...]](tuple[HostName, ...])
+
+
+def _is_a_network(value: object) -> object:
+    try:
+        known = value in ("none", "internet") or bool(HOST_NAMES.validate_python(value))
+    except ValidationError:
+        known = False
+    if not known:
+        raise ValueError(
+            'use "none", "internet", or a list of host names in lower case, such as '
+            '["pypi.org", "*.pythonhosted.org"]'
+        )
+    return value
+
+
+Network: TypeAlias = Annotated[
+    Literal["none", "internet"] | Annotated[tuple[HostName, ...], Field(min_length=1)],
+    BeforeValidator(_is_a_network),
+]
 """What a sandbox can reach: nothing, the public internet, or the hosts named."""
 
 
 class Mount(Value):
     """A directory of the host that a sandbox sees, read-only: data too large to copy."""
 
-    source: str = Field(pattern=r"^/")
-    """An absolute path on the machine that runs the sandbox."""
+    source: str = Field(min_length=1)
+    """An absolute path on the machine that runs the sandbox; whoever works there must be allowed to
+    read it. In ``task.toml``, a path below the task's own directory."""
     target: str = Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")
     """Where it lies in the sandbox, an absolute path."""
+    digest: str = ""
+    """The SHA-256 of its files, computed as the task is read; empty where nobody has."""
 
     @field_validator("target")
     @classmethod
     def _target_is_no_place_of_the_system(cls, target: str) -> str:
+        if PurePosixPath(target).is_relative_to("/tmp"):  # noqa: S108 - the sandbox's own
+            raise ValueError(f"{target!r} is no place for a mount; use one such as '/data'")
         return _no_place_of_the_system(target, "a mount")
 
 
@@ -73,6 +106,14 @@ class SandboxSpec(Value):
     @classmethod
     def _workdir_is_no_place_of_the_system(cls, workdir: str) -> str:
         return _no_place_of_the_system(workdir, "a workspace")
+
+    @model_validator(mode="after")
+    def _mounts_cover_nothing(self) -> Self:
+        places = [self.workdir, *(mount.target for mount in self.mounts)]
+        for one, other in itertools.permutations(map(PurePosixPath, places), 2):
+            if one.is_relative_to(other):
+                raise ValueError(f"'{one}' lies in '{other}'; mount data beside it, at '/data'")
+        return self
 
 
 def _no_place_of_the_system(path: str, what: str) -> str:

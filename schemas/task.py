@@ -74,13 +74,17 @@ class Task(Value):
     def digest(self) -> str:
         """The SHA-256 of everything that decides a session's course or its grade.
 
-        Titles, solutions and decoys are not part of it: they change nothing for an agent.
+        Titles, solutions and decoys are not part of it: they change nothing for an agent. Nor is
+        the place of mounted data, where what it holds is known.
         """
+        mounts = [
+            m.model_copy(update={"source": ""}) if m.digest else m for m in self.sandbox.mounts
+        ]
         seal = hashlib.sha256()
         for part in (
             self.id,
             *(f"{part.type}\0{part.content}" for part in self.prompt),
-            self.sandbox.model_dump_json(),
+            self.sandbox.model_copy(update={"mounts": tuple(mounts)}).model_dump_json(),
             self.limits.model_dump_json(),
             self.rubric.model_dump_json(),
         ):

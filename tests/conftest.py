@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import anyio
@@ -14,6 +14,7 @@ from anyio.to_thread import run_sync
 from proctor.sandbox_backends.base import Backend
 from proctor.sandbox_backends.docker import DockerBackend
 from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, open_plain
+from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
 
 REQUIRE_BUBBLEWRAP = "PROCTOR_REQUIRE_BUBBLEWRAP"
@@ -175,15 +176,15 @@ DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 
 
 @asynccontextmanager
-async def _opened(name: str) -> AsyncGenerator[Backend]:
+async def _opened(name: str, egress: Egress | None = None) -> AsyncGenerator[Backend]:
     if name == PLAIN:
         yield open_plain
     elif name == BUBBLEWRAP:
         _need(bubblewrap_problem(), REQUIRE_BUBBLEWRAP)
-        yield open_bubblewrap
+        yield partial(open_bubblewrap, egress=egress)
     else:
         _need(await run_sync(docker_problem), REQUIRE_DOCKER)
-        async with DockerBackend.connected() as docker:
+        async with DockerBackend.connected(egress=egress) as docker:
             yield docker
 
 
@@ -194,10 +195,18 @@ async def backend(request: pytest.FixtureRequest) -> AsyncGenerator[Backend]:
         yield opened
 
 
+@pytest.fixture
+def egress() -> Egress | None:
+    """The operator's settings of networks; tests that are about networks have their own."""
+    return None
+
+
 @pytest.fixture(params=[BUBBLEWRAP, DOCKER])
-async def isolating(request: pytest.FixtureRequest) -> AsyncGenerator[Backend]:
+async def isolating(
+    request: pytest.FixtureRequest, egress: Egress | None
+) -> AsyncGenerator[Backend]:
     """Every backend that claims isolation."""
-    async with _opened(request.param) as opened:
+    async with _opened(request.param, egress) as opened:
         yield opened
 
 

@@ -30,7 +30,9 @@ class Command:
         self.started = time.monotonic()
         self.deadline = _moment(self.started, request["timeout"])
         self.answer_by = _moment(self.started, request["foreground"])
+        self.request = request
         self.argv: list[str] = request["argv"]
+        self.stack: bool | None = None
         self.job: int | None = None
         self.ended_at: float | None = None
         self.timed_out = self.killed = self.answered = self.given_up = self.over = False

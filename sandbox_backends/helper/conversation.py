@@ -3,7 +3,8 @@
 A frame is two big-endian lengths, a JSON object, and raw bytes. A request has an ``id``, which
 its replies repeat, and an ``op``. A reply with ``more`` is followed by another; the last has
 ``ok``, or ``error``. Requests that bring a file come in numbered parts, all but the last with
-``more``. At the end of its stdin the helper kills everything and ends.
+``more``. What is said of a relayed connection (`relay`) answers nothing and is not answered. At
+the end of its stdin the helper kills everything and ends.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from proctor.sandbox_backends.helper.files import (
     tree,
 )
 from proctor.sandbox_backends.helper.output import Capture
+from proctor.sandbox_backends.helper.preload import Preloaded
 from proctor.sandbox_backends.helper.processes import (
     KILL_WITHIN_S,
     PR_SET_CHILD_SUBREAPER,
@@ -47,8 +49,9 @@ from proctor.sandbox_backends.helper.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import IO, Any
+
+    from proctor.sandbox_backends.helper.relay import Relay
 
     Request = dict[str, Any]
 
@@ -64,12 +67,14 @@ BRING_FILES = ("write", "restore")
 class Helper:
     """Answers requests until its stdin ends."""
 
-    def __init__(self, scratch: str, user: tuple[int, int] | None) -> None:
-        self.scratch, self.user = scratch, user
+    def __init__(self, sent: dict[str, Any], user: tuple[int, int] | None) -> None:
+        self.scratch, self.user = sent["scratch"], user
+        self.preloaded = Preloaded(sent, user)
         self.commands: dict[int, Command] = {}
         self.idle: list[Supervisor] = []
         self.uploads: dict[int, IO[bytes]] = {}
         self.incoming = bytearray()
+        self.relay: Relay | None = None
         self.started = 0
         self.spooled: list[Capture] = []
         self.jobs = Jobs()
@@ -95,11 +100,13 @@ class Helper:
     def do_exec(self, request: Request, _: IO[bytes] | None) -> None:
         self.started += 1
         try:
-            supervisor = self.free_supervisor()
+            preloaded = self.preloaded.taken_for(request)
+            supervisor = preloaded or self.free_supervisor()
         except OSError as error:
             self.reply(request, *never_run(error))
             return
         command = Command(request, f"{self.scratch}/{self.started}", supervisor)
+        command.stack = request.get("stack") if preloaded else None
         self.commands[command.id] = command
         self.selector.register(supervisor.report, selectors.EVENT_READ, (command, None))
         for capture in (command.stdout, command.stderr):
@@ -186,6 +193,12 @@ class Helper:
             restore(files, upload)
         self.reply(request, {})
 
+    def do_listen(self, request: Request, _: IO[bytes] | None) -> None:
+        from proctor.sandbox_backends.helper.relay import Relay
+
+        self.relay = Relay(self.selector, self.send, request)
+        self.reply(request, {})
+
     def do_kill_all(self, request: Request, _: IO[bytes] | None) -> None:
         self.kill_everything()
         self.reply(request, {"survivors": len(descendants(os.getpid()))})
@@ -228,7 +241,7 @@ class Helper:
         due += [deadline for deadline, _, _ in self.jobs.waiting]
         waits = [max(0.0, moment - time.monotonic()) for moment in due if moment < math.inf]
         waits += [] if longest is None else [longest]
-        for key, _ in self.selector.select(min(waits, default=None)):
+        for key, events in self.selector.select(min(waits, default=None)):
             if self.selector.get_map().get(key.fd) is not key:
                 continue  # a request before it in this turn has seen to it
             if key.fd == 0:
@@ -236,6 +249,8 @@ class Helper:
             elif key.fd == self.woken:
                 os.read(self.woken, 4096)
                 reap()
+            elif callable(key.data):
+                key.data(events)
             else:
                 self.see_to(key.fd, *key.data)
         for command in list(self.commands.values()):
@@ -302,13 +317,19 @@ class Helper:
         for fd in (supervisor.report, supervisor.stdout, supervisor.stderr):
             with contextlib.suppress(KeyError):
                 self.selector.unregister(fd)
+        if alive and command.stack is not None:
+            self.preloaded.give_back(supervisor, stack=command.stack)
+            return
+        if alive:
+            with contextlib.suppress(OSError):  # the agent has used up the processes
+                self.preloaded.start_for(command.request)
         if alive and len(self.idle) < IDLE_AT_MOST:
             self.idle.append(supervisor)
             return
         supervisor.close()
         if not alive:
             watched = [other.supervisor.pid for other in self.commands.values()]
-            watched += [other.pid for other in self.idle]
+            watched += [other.pid for other in self.idle] + self.preloaded.pids
             send_signal(descendants(os.getpid(), spare=watched), signal.SIGKILL)
 
     def kill_everything(self) -> None:
@@ -320,6 +341,7 @@ class Helper:
             self.turn(0.05)
         while self.idle:
             self.idle.pop().close()
+        self.preloaded.close()
         if os.getpid() == 1:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # PID 1 of a namespace of its own, and nowhere else
@@ -349,6 +371,10 @@ class Helper:
 
     def take_request(self, request: Request, body: bytes) -> None:
         """Answer one request, or keep a part of its upload."""
+        if request["op"] == "relay":
+            if self.relay:
+                self.relay.take(request, body)
+            return
         do = getattr(self, "do_" + request["op"])
         if request["op"] not in BRING_FILES:
             do(request, None)
@@ -371,15 +397,14 @@ class Helper:
                 upload.close()
 
 
-def serve(scratch: str, user: Sequence[int] | None) -> None:
+def serve(sent: dict[str, Any]) -> None:
     """Serve one sandbox until stdin ends.
 
     Args:
-        scratch: A directory for long outputs.
-        user: The ids of the user and group that everything of the agent's belongs to; None
-            where that is the helper's own.
+        sent: What `first_frame` sent: this code, ``scratch``, a directory for long outputs, and
+            ``user``, whose everything of the agent's is.
     """
-    identity = (user[0], user[1]) if user else None
+    identity = (sent["user"][0], sent["user"][1]) if sent["user"] else None
     for number in KILLERS:
         signal.signal(number, signal.SIG_IGN)  # with Python's handlers, PID 1 could be killed
     join_new_keyring()
@@ -388,5 +413,5 @@ def serve(scratch: str, user: Sequence[int] | None) -> None:
     if identity:
         touch_files_as(*identity)
     os.umask(0o022)
-    os.makedirs(scratch, exist_ok=True)
-    Helper(scratch, identity).run()
+    os.makedirs(sent["scratch"], exist_ok=True)
+    Helper(sent, identity).run()

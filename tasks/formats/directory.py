@@ -6,6 +6,8 @@ workspace/      what the agent gets
 grading/        hidden: probes, drivers, labels
 solution/       the reference solution: workspace/ laid over the workspace, answer.md
 decoys/NAME/    plausible wrong solutions: decoy.toml, workspace/, answer.md
+
+Any other folder may be mounted: ``[[sandbox.mounts]]``, for data too large to copy.
 """
 
 import tomllib
@@ -16,11 +18,18 @@ from pydantic import Field
 from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
 from proctor.schemas.rubric import Criterion, Message, PenaltyWhen, Rubric
-from proctor.schemas.sandbox import SandboxSpec
+from proctor.schemas.sandbox import Mount, SandboxSpec
 from proctor.schemas.task import TASK_ID_PATTERN, Decoy, Limits, Solution, Task, TaskKind
-from proctor.tasks.formats.reading import read_text, read_tree, relative_path, validated
+from proctor.tasks.formats.reading import (
+    digest_of_tree,
+    read_text,
+    read_tree,
+    relative_path,
+    validated,
+)
 
 FILE = "task.toml"
+FOLDERS = ("workspace", "grading", "solution", "decoys")
 
 
 class TaskFile(Value):
@@ -67,7 +76,7 @@ def read_directory(root: Path) -> Task:
         description=file.description,
         prompt=(Message(content=read_text(root / "instruction.md")),),
         workspace=read_tree(root / "workspace"),
-        sandbox=file.sandbox,
+        sandbox=_with_mounts_found(file.sandbox, root),
         limits=file.limits,
         rubric=validated(Rubric, rubric, source),
         grading=read_tree(root / "grading"),
@@ -83,6 +92,27 @@ def _toml(path: Path) -> dict[str, object]:
         raise TaskError(f"{path}: not TOML: {error}") from error
     except RecursionError:
         raise TaskError(f"{path}: nested too deeply") from None
+
+
+def _with_mounts_found(spec: SandboxSpec, root: Path) -> SandboxSpec:
+    mounts = tuple(_found(mount, root.resolve()) for mount in spec.mounts)
+    return spec.model_copy(update={"mounts": mounts})
+
+
+def _found(mount: Mount, root: Path) -> Mount:
+    """`mount` with the real place of its data, and what that holds.
+
+    Raises:
+        TaskError: It is no directory of the task's own, or one that agents must not see.
+    """
+    source = (root / mount.source).resolve()
+    below = source.relative_to(root).parts if source.is_relative_to(root) else ()
+    if not below or below[0] in FOLDERS or not source.is_dir():
+        raise TaskError(
+            f"{root / FILE}: sandbox.mounts: {mount.source!r} cannot be mounted; name a directory "
+            f"below the task's own, other than {', '.join(FOLDERS)}"
+        )
+    return mount.model_copy(update={"source": str(source), "digest": digest_of_tree(source)})
 
 
 def _solution(root: Path) -> Solution | None:

@@ -1,5 +1,6 @@
 """What both formats share: bounded reading, and errors that name file, key and remedy."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -75,6 +76,27 @@ def read_tree(root: Path) -> FileTree:
             )
         tree[path.relative_to(root).as_posix()] = data
     return tree
+
+
+def digest_of_tree(root: Path) -> str:
+    """The SHA-256 of the names and contents of all files below `root`, of any size.
+
+    Every byte is read, in a few seconds per gigabyte.
+
+    Raises:
+        TaskError: Something in it is no plain file, or cannot be read.
+    """
+    seal = hashlib.sha256()
+    try:
+        for path in _walk(root):
+            if path.is_symlink() or not path.is_file():
+                raise TaskError(f"{path}: not a plain file; mounted data holds nothing else")
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+            seal.update(path.relative_to(root).as_posix().encode() + b"\0" + content)
+    except OSError as error:
+        raise TaskError(f"{root}: cannot be read: {error}") from error
+    return seal.hexdigest()
 
 
 def _walk(root: Path) -> Iterator[Path]:

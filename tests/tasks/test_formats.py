@@ -1,6 +1,7 @@
 """Both task formats: what they read, what they refuse, and how they say so."""
 
 import json
+import shutil
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -214,6 +215,14 @@ def changed(text: str, old: str, new: str) -> str:
     return text.replace(old, new, 1)
 
 
+def sandbox(line: str) -> str:
+    return f"[sandbox]\n{line}\n[limits]"
+
+
+def mounted(source: str, target: str) -> str:
+    return f'[[sandbox.mounts]]\nsource = "{source}"\ntarget = "{target}"\n[limits]'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -232,6 +241,15 @@ def changed(text: str, old: str, new: str) -> str:
         ('id = "mini"', 'id = "../mini"', "id: String should match"),
         ("tool_calls = 50", "tool_calls = 0", "limits.tool_calls"),
         ("tool_calls = 50", "tool_calls = ", "not TOML"),
+        ("[limits]", sandbox('network = "lan"'), "sandbox.network: use \"none\".*found 'lan'"),
+        ("[limits]", sandbox("network = []"), 'sandbox.network: use "none"'),
+        ("[limits]", sandbox('network = ["PyPI.org"]'), "host names in lower case"),
+        ("[limits]", sandbox('network = ["pypi.org", "10.0.0.1"]'), "a list of host names"),
+        ("[limits]", sandbox('network = ["*.org"]'), "a list of host names"),
+        ("[limits]", mounted("data", "/tmp/data"), "is no place for a mount"),  # noqa: S108
+        ("[limits]", mounted("data", "/etc/data"), "is no place for a mount"),
+        ("[limits]", mounted("data", "/workspace/data"), "mount data beside it"),
+        ("[limits]", mounted("data", "data"), "sandbox.mounts.0.target"),
     ],
 )
 def test_a_bad_task_file_is_refused_naming_file_key_and_remedy(
@@ -280,6 +298,65 @@ def test_a_task_file_that_is_not_utf8_is_refused(mini_task: Path) -> None:
     (mini_task / "task.toml").write_bytes(b'id = "\xff"')
     with pytest.raises(TaskError, match="byte 6 is not UTF-8"):
         read_task(mini_task)
+
+
+@pytest.mark.parametrize(
+    ("line", "network"),
+    [
+        ('network = "none"', "none"),
+        ('network = "internet"', "internet"),
+        ('network = ["pypi.org", "*.pythonhosted.org"]', ("pypi.org", "*.pythonhosted.org")),
+        ("", "none"),
+    ],
+)
+def test_a_task_says_what_its_sandbox_reaches(
+    task_with: Any, mini_task: Path, line: str, network: str | tuple[str, ...]
+) -> None:
+    text = changed((mini_task / "task.toml").read_text(), "[limits]", sandbox(line))
+    assert read_task(task_with({"task.toml": text})).sandbox.network == network
+    validator: Any = Draft202012Validator(directory_schema())
+    assert validator.is_valid(tomllib.loads(text))
+
+
+def mounting(task: Path, source: str, **data: str) -> Path:
+    """Have a task mount `source` at /data, and hold files below data/."""
+    file = task / "task.toml"
+    file.write_text(changed(file.read_text(), "[limits]", mounted(source, "/data")))
+    (task / "data" / "deep").mkdir(parents=True)
+    for name, text in data.items():
+        (task / "data" / "deep" / name).write_text(text)
+    return task
+
+
+def test_mounted_data_counts_by_what_it_holds_not_by_where_it_lies(
+    mini_task: Path, tmp_path: Path
+) -> None:
+    task = mounting(mini_task, "data", a="1", b="2")
+    elsewhere = shutil.copytree(task, tmp_path / "elsewhere")
+    here, there = read_task(task), read_task(elsewhere)
+    (elsewhere / "data/deep/b").write_text("3")
+    (mount,) = here.sandbox.mounts
+    assert (mount.source, mount.target) == (str(task / "data"), "/data")
+    assert here.digest() == there.digest() != read_task(elsewhere).digest()
+
+
+@pytest.mark.parametrize(
+    "source", ["..", ".", "../elsewhere", "/etc", "out", "grading", "data/../grading", "nowhere"]
+)
+def test_no_mount_shows_what_is_not_the_tasks_to_show(
+    mini_task: Path, tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "tasks" / "elsewhere").mkdir()
+    (mini_task / "out").symlink_to(tmp_path / "tasks" / "elsewhere")
+    with pytest.raises(TaskError, match="cannot be mounted; name a directory below the task's own"):
+        read_task(mounting(mini_task, source))
+
+
+def test_a_link_among_mounted_data_is_refused(mini_task: Path) -> None:
+    task = mounting(mini_task, "data")
+    (task / "data" / "link").symlink_to("/etc/passwd")
+    with pytest.raises(TaskError, match=r"data/link: not a plain file"):
+        read_task(task)
 
 
 def test_one_broken_task_does_not_hide_the_others(mini_task: Path, task_with: Any) -> None:
