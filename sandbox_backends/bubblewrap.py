@@ -117,7 +117,7 @@ class Launch:
         for mount in self._spec.mounts:
             yield from self._bind(self._mountable(mount.source), Path(mount.target))
         yield from self._counters()
-        yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
+        yield from ("--size", str(self._spec.workspace_limit), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
 
     def _counters(self) -> Iterator[str]:

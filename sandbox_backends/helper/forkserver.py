@@ -191,7 +191,7 @@ def _run(code: CodeType, namespace: dict[str, Any]) -> None:
 def _die_of_interrupt() -> NoReturn:
     """End as an interpreter does that an interrupt has ended: by the signal itself."""
     threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
-    atexit._run_exitfuncs()  # noqa: SLF001
+    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
