@@ -104,8 +104,10 @@ class SandboxSpec(Value):
 
     @property
     def workspace_limit(self) -> int:
-        """What the workspace may hold where it lies in memory, which it must never exhaust: what
-        is in files outlives every process that could be killed for it."""
+        """What the workspace may hold where it lies in memory, which it must never exhaust.
+
+        What is in files outlives every process that could be killed for it.
+        """
         return min(self.workspace_bytes, self.memory_bytes // 2)
 
     @field_validator("workdir")
