@@ -197,7 +197,7 @@ def _status_of(end: SystemExit) -> int:
 def _written_beside(script: str) -> list[dict[str, Any]]:
     """The names of the modules that lie with the script, whose objects may have finalizers."""
     place = os.path.dirname(script)
-    modules = [each for each in sys.modules.values() if type(each) is type(sys)]
+    modules = [m for m in sys.modules.values() if type(m) is type(sys)] if place else []
     return [vars(m) for m in modules if str(vars(m).get("__file__", "")).startswith(place)]
 
 
