@@ -20,7 +20,7 @@ import struct
 import sys
 import time
 
-from proctor.sandbox_backends.helper.commands import Command, Jobs
+from proctor.sandbox_backends.helper.commands import Command, Jobs, never_run
 from proctor.sandbox_backends.helper.files import (
     CHUNK,
     SnapshotTooLargeError,
@@ -99,8 +99,12 @@ class Helper:
 
     def do_exec(self, request: Request, _: IO[bytes] | None) -> None:
         self.started += 1
-        preloaded = self.preloaded.taken_for(request)
-        supervisor = preloaded or self.free_supervisor()
+        try:
+            preloaded = self.preloaded.taken_for(request)
+            supervisor = preloaded or self.free_supervisor()
+        except OSError as error:
+            self.reply(request, *never_run(error))
+            return
         command = Command(request, f"{self.scratch}/{self.started}", supervisor)
         command.stack = request.get("stack") if preloaded else None
         self.commands[command.id] = command
@@ -114,7 +118,8 @@ class Helper:
             command.kill()
 
     def do_jobs(self, request: Request, _: IO[bytes] | None) -> None:
-        self.reply(request, {"jobs": [job.as_job() for job in self.jobs.known.values()]})
+        jobs = [job.as_job() for job in self.jobs.known.values()]
+        self.reply(request, {}, json.dumps(jobs).encode())
 
     def do_job_wait(self, request: Request, _: IO[bytes] | None) -> None:
         self.wait_for_job(request, request["wait"])
@@ -316,7 +321,8 @@ class Helper:
             self.preloaded.give_back(supervisor, stack=command.stack)
             return
         if alive:
-            self.preloaded.start_for(command.request)
+            with contextlib.suppress(OSError):  # the agent has used up the processes
+                self.preloaded.start_for(command.request)
         if alive and len(self.idle) < IDLE_AT_MOST:
             self.idle.append(supervisor)
             return

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import stat
 import sys
 
 from proctor.sandbox_backends.helper.supervisor import Supervisor
@@ -130,6 +131,8 @@ def needs_stack(script: str) -> bool:
         with contextlib.suppress(OSError):
             fd = os.open(todo.pop(0), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(fd, "rb") as file:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    continue  # a pipe, perhaps the one that requests come in by
                 text = file.read(left)
             left -= len(text)
             for name in _imported(text):

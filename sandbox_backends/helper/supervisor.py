@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import resource
+import select
 import selectors
 import signal
 import time
@@ -28,6 +29,7 @@ from proctor.sandbox_backends.helper.processes import (
     kill_tree,
     prctl,
     reap,
+    send_signal,
     wake_on_child,
 )
 
@@ -60,17 +62,22 @@ class Supervisor:
                 to 4; by default it goes on as a copy of this process.
             env: The program's environment.
         """
-        orders, self._orders = os.pipe()
-        self.report, report = os.pipe()
-        self.stdout, stdout = os.pipe()
-        self.stderr, stderr = os.pipe()
+        made: list[int] = []
+        try:
+            for _ in range(4):
+                made += os.pipe()
+            self.pid = os.fork()
+        except OSError:  # the agent has used up the processes
+            for fd in made:
+                os.close(fd)
+            raise
+        orders, self._orders, self.report, report, self.stdout, stdout, self.stderr, stderr = made
         theirs = (orders, report, stdout, stderr)
-        self.pid = os.fork()
         if self.pid == 0:
             _supervise(user, (program, env or {}), *theirs)
         for fd in theirs:
             os.close(fd)
-        for fd in (self.report, self.stdout, self.stderr):
+        for fd in (self._orders, self.report, self.stdout, self.stderr):
             os.set_blocking(fd, False)
 
     def order(self, request: dict[str, Any]) -> None:
@@ -86,8 +93,17 @@ class Supervisor:
         """Write to where it reads its orders."""
         left = memoryview(data)
         with contextlib.suppress(BrokenPipeError):  # it is gone, as its report tells
-            while left:
+            while left and self._takes_more():
                 left = left[os.write(self._orders, left) :]
+
+    def _takes_more(self) -> bool:
+        """Whether there is room for more of an order; one that the agent has stopped is killed."""
+        room = select.poll()
+        room.register(self._orders, select.POLLOUT)
+        if room.poll(KILL_WITHIN_S * 1000):
+            return True
+        send_signal([self.pid], signal.SIGKILL)
+        return False
 
     def lives(self) -> bool:
         """Whether it is still there to serve; nothing of it waits to be read."""
