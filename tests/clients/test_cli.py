@@ -44,7 +44,7 @@ def test_run_lets_the_oracle_work_a_task_and_keeps_everything(
     assert "No model took part." in result.stdout
     assert "no model takes part" in result.stderr
     (row,) = [line for line in result.stdout.splitlines() if line.startswith("mini")]
-    assert re.match(r"mini +oracle +9/10 +100% of 9 +[\d.]+ s +local +(namespaces|none)", row)
+    assert re.match(r"mini +oracle +9/10 +100% of 9 +[\d.]+ s +(local|docker) +(namespaces|container|none)", row)
     place = Path(result.stdout.rpartition("Results: ")[2].strip())
     assert place.parent == tmp_path / "runs"
     kept = place / "mini" / "1"
