@@ -50,15 +50,17 @@ _users = itertools.count(FIRST_USER + os.getpid() % 10_000 * 10_000)
 class Launch:
     """How one sandbox is launched."""
 
-    def __init__(self, spec: SandboxSpec, join: Sequence[Path] = ()) -> None:
+    def __init__(self, spec: SandboxSpec, seccomp: int, join: Sequence[Path] = ()) -> None:
         """Prepare a launch.
 
         Args:
             spec: What the task asks for.
+            seccomp: The descriptor, to be inherited, of the system-call filter.
             join: Files to which the sandbox's first process writes its id: control groups.
         """
         self.python = sys.executable
         self._spec = spec
+        self._seccomp = seccomp
         self._join = join
         self._root = os.geteuid() == 0
         self._staged: dict[Path, Path] = {}
@@ -82,6 +84,7 @@ class Launch:
         yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--as-pid-1")
         yield from ("--cap-drop", "ALL", "--uid", "1000", "--gid", "1000")
         yield from ("--new-session", "--die-with-parent", "--clearenv", "--hostname", "sandbox")
+        yield from ("--seccomp", str(self._seccomp))
 
     def _view(self) -> Iterator[str]:
         """Every mount of the sandbox. What comes later covers what came before."""
@@ -114,7 +117,7 @@ class Launch:
         for mount in self._spec.mounts:
             yield from self._bind(self._mountable(mount.source), Path(mount.target))
         yield from self._counters()
-        yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
+        yield from ("--size", str(self._spec.workspace_limit), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
 
     def _counters(self) -> Iterator[str]:

@@ -6,6 +6,7 @@ own id.
 """
 
 import builtins
+import errno
 import itertools
 import json
 import math
@@ -30,6 +31,7 @@ from proctor.sandbox_backends.base import (
 )
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.sandbox_backends.helper import first_frame
+from proctor.schemas.base import Value
 from proctor.schemas.errors import (
     SandboxError,
     SandboxLostError,
@@ -50,6 +52,14 @@ CAUSE_WITHIN_S = 3.0
 GIVE_UP_S = 30.0
 """How long a command that was cancelled or timed out may take to be killed, before its sandbox
 counts as lost."""
+SMALL_REPLY = 1 << 20
+"""Bytes of data of a reply that brings no file, at most."""
+ENTRY_BYTES = 2048
+"""A directory's entry at most, as the helper sends it: each byte of a name can take six."""
+JOBS_BYTES = 16 << 20
+"""The list of all jobs at most: several kilobytes of each, of as many as there can be processes."""
+ARCHIVED_BYTES = 32 << 10
+"""What an archive adds to the content of an entry at most: paths as deep as they are allowed."""
 NOT_KEPT = ("__pycache__",)
 """What no snapshot holds: derived, and a place to hide code that the grader would run."""
 
@@ -80,14 +90,20 @@ class Exchange:
             raise _as_exception(meta)
         return meta, data
 
-    async def all(self) -> Reply:
-        """The whole reply: what its last frame says, and the data of all."""
-        parts: list[bytes] = []
+    async def all(self, max_bytes: int = SMALL_REPLY) -> Reply:
+        """The whole reply: what its last frame says, and the data of all.
+
+        Raises:
+            SandboxError: It brings more data than `max_bytes`.
+        """
+        data = bytearray()
         while True:
-            meta, data = await self.next()
-            parts.append(data)
+            meta, more = await self.next()
+            data += more
+            if len(data) > max_bytes:
+                raise SandboxError(f"the sandbox answers with more than {max_bytes} bytes")
             if "ok" in meta:
-                return meta["ok"], b"".join(parts)
+                return meta["ok"], bytes(data)
 
 
 class Channel:
@@ -170,7 +186,7 @@ class Channel:
         if end > REPLY_LIMIT:
             raise ValueError("a frame that no helper sends")
         await self._have(end)
-        meta: dict[str, Any] = json.loads(self._received[HEADER.size : start])
+        meta = _parsed(self._received[HEADER.size : start])
         data = bytes(self._received[start:end])
         del self._received[:end]
         return meta, data
@@ -212,11 +228,16 @@ class Channel:
             yield exchange
 
     async def call(
-        self, op: str, fields: Mapping[str, Any], upload: BinaryIO | None = None
+        self,
+        op: str,
+        fields: Mapping[str, Any],
+        upload: BinaryIO | None = None,
+        *,
+        max_bytes: int = SMALL_REPLY,
     ) -> Reply:
-        """Send a request and gather its whole reply."""
+        """Send a request and gather its whole reply, of at most `max_bytes` of data."""
         async with self.ask(op, fields, upload) as exchange:
-            return await exchange.all()
+            return await exchange.all(max_bytes)
 
     @contextmanager
     def _expect(self) -> Generator[Exchange]:
@@ -242,20 +263,55 @@ class Channel:
         await self.post({**request, "part": part}, chunk)
 
 
+def _parsed(raw: bytes | bytearray) -> dict[str, Any]:
+    """What a frame says.
+
+    Raises:
+        ValueError: No helper says that.
+    """
+    try:
+        meta: Any = json.loads(raw, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("a frame nested too deep") from error
+    try:
+        meta["id"] = int(meta["id"])
+    except (LookupError, TypeError) as error:
+        raise ValueError("a frame that answers nothing") from error
+    return dict(meta)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+@contextmanager
+def making_sense() -> Generator[None]:
+    """Read a reply's fields: whatever is wrong with them is the sandbox's failure."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise SandboxError(f"the sandbox answers what makes no sense: {error!r:.200}") from error
+
+
 def _as_exception(meta: Mapping[str, Any]) -> Exception:
-    kind, message = str(meta["error"]), str(meta.get("message", ""))
+    kind = str(meta["error"])
+    message = str(meta.get("message", "")).encode("utf-8", "replace").decode()
     if kind == "SnapshotTooLargeError":
         return SubmissionError(f"the workspace is too large to be handed in: {message}")
     if kind in ("ValueError", "LookupError"):
         return {"ValueError": ValueError, "LookupError": LookupError}[kind](message)
     builtin = getattr(builtins, kind, None)
     if isinstance(builtin, type) and issubclass(builtin, OSError):
-        return builtin(meta.get("errno"), message, meta.get("path"))
+        number, path = meta.get("errno"), meta.get("path")
+        return builtin(
+            number if isinstance(number, int) else errno.EIO,
+            message,
+            path if isinstance(path, str) else None,
+        )
     return SandboxError(f"the sandbox failed: {kind}: {message}")
 
 
-@dataclass(frozen=True)
-class Greeting:
+class Greeting(Value):
     """What a helper says of the machine that it finds itself in."""
 
     python: str
@@ -290,7 +346,11 @@ async def start_helper(
     except SandboxError as error:
         reason = str(complaints) or str(error)
         raise SandboxStartError(f"the sandbox did not come up: {reason}") from error
-    return Greeting(**about)
+    try:
+        with making_sense():
+            return Greeting(**about)
+    except SandboxError as error:
+        raise SandboxStartError(f"the sandbox did not come up: {error}") from error
 
 
 class ChannelSandbox(Sandbox):
@@ -353,12 +413,14 @@ class ChannelSandbox(Sandbox):
                 raise
             except TimeoutError as error:
                 raise SandboxLostError("the sandbox does not answer") from error
-        return _exec_result(about, data)
+        with making_sense():
+            return _exec_result(about, data)
 
     @override
     async def jobs(self) -> tuple[Job, ...]:
-        about, _ = await self._channel.call("jobs", {})
-        return tuple(Job(**each) for each in about["jobs"])
+        _, data = await self._channel.call("jobs", {}, max_bytes=JOBS_BYTES)
+        with making_sense():
+            return tuple(Job(**each) for each in _listed(data))
 
     @override
     async def job_output(
@@ -373,14 +435,17 @@ class ChannelSandbox(Sandbox):
         if wait_s:
             await self._channel.call("job_wait", {"job": job_id, "wait": wait_s})
         wanted = {"stream": stream, "offset": offset, "max_bytes": max_bytes}
-        about, data = await self._channel.call("job_output", {"job": job_id, **wanted})
-        output = JobOutput(data=data, offset=about.pop("offset"), total=about.pop("total"))
-        return Job(**about), output
+        request = {"job": job_id, **wanted}
+        about, data = await self._channel.call("job_output", request, max_bytes=max_bytes)
+        with making_sense():
+            output = JobOutput(data=data, offset=about.pop("offset"), total=about.pop("total"))
+            return Job(**about), output
 
     @override
     async def job_stop(self, job_id: int) -> Job:
         about, _ = await self._channel.call("job_stop", {"job": job_id})
-        return Job(**about)
+        with making_sense():
+            return Job(**about)
 
     async def _kill(self, exchange: Exchange) -> None:
         with anyio.move_on_after(GIVE_UP_S, shield=True), suppress(SandboxError):
@@ -392,13 +457,15 @@ class ChannelSandbox(Sandbox):
         self, path: str, *, offset: int = 1, limit: int | None = None, max_bytes: int
     ) -> FileSlice:
         wanted = {"offset": offset, "limit": limit, "max_bytes": max_bytes}
-        about, data = await self._channel.call("read", {**self._place(path, None), **wanted})
-        return FileSlice(data=data, **about)
+        request = {**self._place(path, None), **wanted}
+        about, data = await self._channel.call("read", request, max_bytes=max_bytes)
+        with making_sense():
+            return FileSlice(data=data, **about)
 
     @override
     async def fetch(self, path: str, *, max_bytes: int, root: str | None = None) -> bytes:
         request = {**self._place(path, root), "max_bytes": max_bytes}
-        _, data = await self._channel.call("fetch", request)
+        _, data = await self._channel.call("fetch", request, max_bytes=max_bytes)
         return data
 
     @override
@@ -412,9 +479,10 @@ class ChannelSandbox(Sandbox):
         self, path: str, *, root: str | None = None, max_entries: int = 10_000
     ) -> tuple[tuple[FileEntry, ...], int]:
         request = {**self._place(path, root), "max_entries": max_entries}
-        about, data = await self._channel.call("list", request)
-        entries = (FileEntry(name=n, kind=k, size=s) for n, k, s in json.loads(data))
-        return tuple(entries), about["total"]
+        limit = (max_entries + 1) * ENTRY_BYTES
+        about, data = await self._channel.call("list", request, max_bytes=limit)
+        with making_sense():
+            return _entries(about, data)
 
     @override
     async def snapshot(
@@ -422,11 +490,16 @@ class ChannelSandbox(Sandbox):
     ) -> SnapshotInfo:
         limits = {"max_bytes": max_bytes, "max_files": max_files, "exclude": NOT_KEPT}
         request = {"root": self._info.workdir, **limits}
+        left = max_bytes + max_files * ARCHIVED_BYTES + SMALL_REPLY
         async with self._channel.ask("snapshot", request) as exchange:
             while True:
                 meta, data = await exchange.next()
                 if "ok" in meta:
-                    return SnapshotInfo(**meta["ok"])
+                    with making_sense():
+                        return SnapshotInfo(**meta["ok"])
+                left -= len(data)
+                if left < 0:
+                    raise SandboxError("the sandbox hands over more than a snapshot can hold")
                 await run_sync(target.write, data)
 
     @override
@@ -436,8 +509,10 @@ class ChannelSandbox(Sandbox):
     @override
     async def kill_all(self) -> None:
         about, _ = await self._channel.call("kill_all", {})
-        if about["survivors"]:
-            raise SandboxError(f"{about['survivors']} processes could not be killed")
+        with making_sense():
+            survivors = int(about["survivors"])
+        if survivors:
+            raise SandboxError(f"{survivors} processes could not be killed")
 
     def _place(self, path: str, root: str | None) -> dict[str, str]:
         return {"root": root or self._info.workdir, "path": path}
@@ -447,6 +522,8 @@ def _exec_result(about: Mapping[str, Any], data: bytes) -> ExecResult:
     streams: list[Captured] = []
     for stream in (about["stdout"], about["stderr"]):
         head, tail = stream["head"], stream["tail"]
+        if head < 0 or tail < 0 or head + tail > len(data):
+            raise ValueError(f"{head} and {tail} of {len(data)} bytes")
         streams.append(
             Captured(
                 head=data[:head],
@@ -465,3 +542,15 @@ def _exec_result(about: Mapping[str, Any], data: bytes) -> ExecResult:
         job=about["job"],
         duration_s=about["duration"],
     )
+
+
+def _entries(about: Mapping[str, Any], data: bytes) -> tuple[tuple[FileEntry, ...], int]:
+    listed = (FileEntry(name=n, kind=k, size=s) for n, k, s in _listed(data))
+    return tuple(listed), int(about["total"])
+
+
+def _listed(data: bytes) -> Any:  # noqa: ANN401 - whatever a helper says
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error

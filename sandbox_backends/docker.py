@@ -189,7 +189,7 @@ def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
         "security_opt": ["no-new-privileges", f"seccomp={SECCOMP.read_text()}"],
         "read_only": True,
         "tmpfs": {
-            spec.workdir: f"{own},mode=755,size={spec.workspace_bytes}",
+            spec.workdir: f"{own},mode=755,size={spec.workspace_limit}",
             SCRATCH: f"{own},mode=1777,size={_tmp_bytes(spec)}",
         },
         "shm_size": min(SHARED_MEMORY_BYTES, spec.memory_bytes // 8),
@@ -224,7 +224,7 @@ def _podmans_own(spec: SandboxSpec) -> dict[str, Any]:
     return {
         "security_opt": ["no-new-privileges", f"seccomp={SECCOMP}"],
         "tmpfs": {
-            spec.workdir: f"{own},size={spec.workspace_bytes}",
+            spec.workdir: f"{own},size={spec.workspace_limit}",
             SCRATCH: f"{own},size={_tmp_bytes(spec)}",
         },
         "ulimits": [

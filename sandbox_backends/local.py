@@ -32,6 +32,7 @@ from proctor.sandbox_backends.concurrency import alongside
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
 from proctor.sandbox_backends.helper import BOOT_ARGS
 from proctor.sandbox_backends.network import networked
+from proctor.sandbox_backends.seccomp import filter_to_inherit
 from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
 from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
@@ -48,17 +49,21 @@ def bubblewrap_problem() -> str | None:
     for program in Launch.programs():
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    launch = Launch(SandboxSpec())
     try:
-        trial = subprocess.run(  # noqa: S603 - our own command line
-            launch.command([launch.python, "-I", "-S", "-c", "pass"]),
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=START_WITHIN_S,
-            check=False,
-        )
+        with filter_to_inherit() as seccomp:
+            launch = Launch(SandboxSpec(), seccomp)
+            trial = subprocess.run(  # noqa: S603 - our own command line
+                launch.command([launch.python, "-I", "-S", "-c", "pass"]),
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(seccomp,),
+                timeout=START_WITHIN_S,
+                check=False,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not start: {error}"
+    except SandboxStartError as error:
+        return str(error)
     said = trial.stderr.decode("utf-8", "replace").strip().splitlines()
     return (said or ["bubblewrap fails without a word"])[-1] if trial.returncode else None
 
@@ -73,8 +78,8 @@ async def open_bubblewrap(
     spec: SandboxSpec, egress: Egress | None = None
 ) -> AsyncGenerator[Sandbox]:
     """Open a sandbox of namespaces; `egress` are the operator's settings of its network."""
-    with control_group(spec) as join:
-        launch = Launch(spec, join)
+    with control_group(spec) as join, filter_to_inherit() as seccomp:
+        launch = Launch(spec, seccomp, join)
         info = SandboxInfo(
             backend="local",
             isolation="namespaces",
@@ -89,8 +94,9 @@ async def open_bubblewrap(
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
+        command = launch.command([launch.python, *BOOT_ARGS])
         async with (
-            _helper(launch.command([launch.python, *BOOT_ARGS]), SCRATCH) as channel,
+            _helper(command, SCRATCH, inherit=(seccomp,)) as channel,
             networked(channel, spec.network, egress or Egress()) as proxies,
         ):
             yield ChannelSandbox(channel, info, env={**env, **proxies}, rlimits=limits)
@@ -146,7 +152,9 @@ def _limits_per_process(spec: SandboxSpec) -> Mapping[str, int]:
 
 
 @asynccontextmanager
-async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channel]:
+async def _helper(
+    command: Sequence[str], scratch: str, inherit: Sequence[int] = ()
+) -> AsyncGenerator[Channel]:
     """Start a helper, and end it with everything that it runs."""
     try:
         process = await anyio.open_process(
@@ -154,6 +162,7 @@ async def _helper(command: Sequence[str], scratch: str) -> AsyncGenerator[Channe
             stderr=subprocess.PIPE,
             env={"PATH": os.environ.get("PATH", os.defpath)},
             cwd="/",
+            pass_fds=inherit,
             start_new_session=True,
         )
     except OSError as error:

@@ -82,7 +82,7 @@ class SandboxSpec(Value):
     memory_bytes: int = Field(default=4096 * MEBIBYTE, gt=0)
     """Memory for everything in the sandbox, its in-memory files included."""
     workspace_bytes: int = Field(default=1024 * MEBIBYTE, gt=0)
-    """How much the workspace may hold."""
+    """How much the workspace may hold; half of the memory at most where that is where it lies."""
     pids: int = Field(default=512, gt=0)
     """Processes and threads at once."""
     cpus: float | None = Field(default=None, gt=0)
@@ -101,6 +101,14 @@ class SandboxSpec(Value):
     """The container image; None takes the backend's own."""
     mounts: tuple[Mount, ...] = ()
     """Data that the task declares; never writable."""
+
+    @property
+    def workspace_limit(self) -> int:
+        """What the workspace may hold where it lies in memory, which it must never exhaust.
+
+        What is in files outlives every process that could be killed for it.
+        """
+        return min(self.workspace_bytes, self.memory_bytes // 2)
 
     @field_validator("workdir")
     @classmethod

@@ -7,9 +7,13 @@ ever imported by the server itself.
     files         files beneath a root that nothing leads out of
     snapshots     a whole tree as one archive, and back
     processes     what can be done with processes and whole trees of them
+    landlock      rights that a process gives up
     supervisor    the process between the helper and a command
     output        what a command writes
     commands      commands that run, jobs among them
+    preload       interpreters that have imported what a script needs, as the helper keeps them
+    forkserver    what runs inside such an interpreter
+    stash         modules that are loaded but not imported
     conversation  requests and replies: the one loop that the helper is
 """
 
@@ -17,19 +21,13 @@ import base64
 import json
 import marshal
 from functools import cache
-from importlib.resources import files
+from importlib import resources
 from importlib.util import MAGIC_NUMBER
 
 MODULES = (
-    "files",
-    "snapshots",
-    "processes",
-    "supervisor",
-    "output",
-    "commands",
-    "relay",
-    "conversation",
-)
+    "files", "snapshots", "processes", "landlock", "supervisor", "output", "commands", "preload",
+    "stash", "forkserver", "relay", "conversation",
+)  # fmt: skip
 
 BOOT = """\
 import binascii, json, marshal, sys, types
@@ -56,10 +54,13 @@ class Sent:
         else:
             exec(compile(source, module.__name__, "exec"), module.__dict__)
 sys.meta_path.insert(0, Sent)
-from proctor.sandbox_backends.helper.conversation import serve
-serve(sent["scratch"], sent["user"])
 """
-BOOT_ARGS = ("-I", "-S", "-c", BOOT)
+"""Receives modules, and has them found by whoever imports them."""
+START = """\
+from proctor.sandbox_backends.helper.conversation import serve
+serve(sent)
+"""
+BOOT_ARGS = ("-I", "-S", "-c", BOOT + START)
 """The arguments that turn a bare Python into a helper, once it is sent `first_frame`."""
 
 
@@ -71,7 +72,8 @@ def first_frame(scratch: str, user: tuple[int, int] | None = None) -> bytes:
         user: The ids of the user and group that commands run as and files belong to, where the
             helper is root; None keeps the helper's own.
     """
-    sent = {"modules": _modules(), "magic": MAGIC_NUMBER.hex(), "scratch": scratch, "user": user}
+    code = {"modules": _modules(), "magic": MAGIC_NUMBER.hex(), "boot": BOOT}
+    sent = {**code, "scratch": scratch, "user": user}
     frame = json.dumps(sent).encode()
     return b"%08x" % len(frame) + frame
 
@@ -81,7 +83,10 @@ def _modules() -> dict[str, tuple[str, str]]:
     """Every module by its name: its source, and its code for an interpreter like this one."""
     modules: dict[str, tuple[str, str]] = {}
     for short in MODULES:
-        name, source = f"{__name__}.{short}", files(__name__).joinpath(f"{short}.py").read_text()
+        name, source = (
+            f"{__name__}.{short}",
+            resources.files(__name__).joinpath(f"{short}.py").read_text(),
+        )
         code = marshal.dumps(compile(source, name, "exec"))
         modules[name] = source, base64.b64encode(code).decode()
     return modules

@@ -11,7 +11,7 @@ import time
 
 from proctor.sandbox_backends.helper.output import Capture
 from proctor.sandbox_backends.helper.processes import KILL_WITHIN_S, send_signal
-from proctor.sandbox_backends.helper.supervisor import Supervisor
+from proctor.sandbox_backends.helper.supervisor import CANNOT_RUN, Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 ENDED_JOBS = 100
+ARGV_SHOWN = 1000
 
 
 class Command:
@@ -29,7 +30,9 @@ class Command:
         self.started = time.monotonic()
         self.deadline = _moment(self.started, request["timeout"])
         self.answer_by = _moment(self.started, request["foreground"])
+        self.request = request
         self.argv: list[str] = request["argv"]
+        self.stack: bool | None = None
         self.job: int | None = None
         self.ended_at: float | None = None
         self.timed_out = self.killed = self.answered = self.given_up = self.over = False
@@ -112,7 +115,7 @@ class Command:
         """How it stands with a job."""
         return {
             "id": self.job,
-            "argv": self.argv,
+            "argv": _shortened(self.argv),
             "running": self.ended_at is None,
             "exit_code": self.exit if self.ended_at and not self.killed else None,
             "timed_out": self.timed_out,
@@ -167,6 +170,34 @@ class Jobs:
         due = [each for each in self.waiting if now >= each[0] or each[2].ended_at is not None]
         self.waiting = [each for each in self.waiting if each not in due]
         return [(request, job) for _, request, job in due]
+
+
+def never_run(error: OSError) -> tuple[dict[str, Any], bytes]:
+    """The result of a command for which there was nothing left to run it with."""
+    output = f"cannot run it: {error}".encode()
+    nothing = {"head": 0, "tail": 0, "total": 0, "spool": None}
+    about = {
+        "exit_code": CANNOT_RUN,
+        "timed_out": False,
+        "oom_killed": False,
+        "duration": 0.0,
+        "job": None,
+        "stdout": nothing,
+        "stderr": {**nothing, "tail": len(output), "total": len(output)},
+    }
+    return about, output
+
+
+def _shortened(argv: list[str]) -> list[str]:
+    """Arguments for a list: of long ones the beginning, since many jobs must fit into it."""
+    shown: list[str] = []
+    left = ARGV_SHOWN
+    for argument in argv:
+        if left <= 0:
+            return [*shown, "…"]
+        shown.append(argument if len(argument) <= left else argument[:left] + "…")
+        left -= len(argument) + 1
+    return shown
 
 
 def _moment(start: float, seconds: float | None) -> float:

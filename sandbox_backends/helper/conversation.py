@@ -20,7 +20,7 @@ import struct
 import sys
 import time
 
-from proctor.sandbox_backends.helper.commands import Command, Jobs
+from proctor.sandbox_backends.helper.commands import Command, Jobs, never_run
 from proctor.sandbox_backends.helper.files import (
     CHUNK,
     SnapshotTooLargeError,
@@ -30,6 +30,7 @@ from proctor.sandbox_backends.helper.files import (
     tree,
 )
 from proctor.sandbox_backends.helper.output import Capture
+from proctor.sandbox_backends.helper.preload import Preloaded
 from proctor.sandbox_backends.helper.processes import (
     KILL_WITHIN_S,
     PR_SET_CHILD_SUBREAPER,
@@ -48,7 +49,6 @@ from proctor.sandbox_backends.helper.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import IO, Any
 
     from proctor.sandbox_backends.helper.relay import Relay
@@ -67,8 +67,9 @@ BRING_FILES = ("write", "restore")
 class Helper:
     """Answers requests until its stdin ends."""
 
-    def __init__(self, scratch: str, user: tuple[int, int] | None) -> None:
-        self.scratch, self.user = scratch, user
+    def __init__(self, sent: dict[str, Any], user: tuple[int, int] | None) -> None:
+        self.scratch, self.user = sent["scratch"], user
+        self.preloaded = Preloaded(sent, user)
         self.commands: dict[int, Command] = {}
         self.idle: list[Supervisor] = []
         self.uploads: dict[int, IO[bytes]] = {}
@@ -98,8 +99,14 @@ class Helper:
 
     def do_exec(self, request: Request, _: IO[bytes] | None) -> None:
         self.started += 1
-        supervisor = self.free_supervisor()
+        try:
+            preloaded = self.preloaded.taken_for(request)
+            supervisor = preloaded or self.free_supervisor()
+        except OSError as error:
+            self.reply(request, *never_run(error))
+            return
         command = Command(request, f"{self.scratch}/{self.started}", supervisor)
+        command.stack = request.get("stack") if preloaded else None
         self.commands[command.id] = command
         self.selector.register(supervisor.report, selectors.EVENT_READ, (command, None))
         for capture in (command.stdout, command.stderr):
@@ -111,7 +118,8 @@ class Helper:
             command.kill()
 
     def do_jobs(self, request: Request, _: IO[bytes] | None) -> None:
-        self.reply(request, {"jobs": [job.as_job() for job in self.jobs.known.values()]})
+        jobs = [job.as_job() for job in self.jobs.known.values()]
+        self.reply(request, {}, json.dumps(jobs).encode())
 
     def do_job_wait(self, request: Request, _: IO[bytes] | None) -> None:
         self.wait_for_job(request, request["wait"])
@@ -309,13 +317,19 @@ class Helper:
         for fd in (supervisor.report, supervisor.stdout, supervisor.stderr):
             with contextlib.suppress(KeyError):
                 self.selector.unregister(fd)
+        if alive and command.stack is not None:
+            self.preloaded.give_back(supervisor, stack=command.stack)
+            return
+        if alive:
+            with contextlib.suppress(OSError):  # the agent has used up the processes
+                self.preloaded.start_for(command.request)
         if alive and len(self.idle) < IDLE_AT_MOST:
             self.idle.append(supervisor)
             return
         supervisor.close()
         if not alive:
             watched = [other.supervisor.pid for other in self.commands.values()]
-            watched += [other.pid for other in self.idle]
+            watched += [other.pid for other in self.idle] + self.preloaded.pids
             send_signal(descendants(os.getpid(), spare=watched), signal.SIGKILL)
 
     def kill_everything(self) -> None:
@@ -327,6 +341,7 @@ class Helper:
             self.turn(0.05)
         while self.idle:
             self.idle.pop().close()
+        self.preloaded.close()
         if os.getpid() == 1:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # PID 1 of a namespace of its own, and nowhere else
@@ -382,15 +397,14 @@ class Helper:
                 upload.close()
 
 
-def serve(scratch: str, user: Sequence[int] | None) -> None:
+def serve(sent: dict[str, Any]) -> None:
     """Serve one sandbox until stdin ends.
 
     Args:
-        scratch: A directory for long outputs.
-        user: The ids of the user and group that everything of the agent's belongs to; None
-            where that is the helper's own.
+        sent: What `first_frame` sent: this code, ``scratch``, a directory for long outputs, and
+            ``user``, whose everything of the agent's is.
     """
-    identity = (user[0], user[1]) if user else None
+    identity = (sent["user"][0], sent["user"][1]) if sent["user"] else None
     for number in KILLERS:
         signal.signal(number, signal.SIG_IGN)  # with Python's handlers, PID 1 could be killed
     join_new_keyring()
@@ -399,5 +413,5 @@ def serve(scratch: str, user: Sequence[int] | None) -> None:
     if identity:
         touch_files_as(*identity)
     os.umask(0o022)
-    os.makedirs(scratch, exist_ok=True)
-    Helper(scratch, identity).run()
+    os.makedirs(sent["scratch"], exist_ok=True)
+    Helper(sent, identity).run()

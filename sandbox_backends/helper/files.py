@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import IO, BinaryIO
 
 CHUNK = 1 << 18
+SEARCH_BYTES = 1 << 30
+"""How much of a file is searched for a line: a file of holes can be larger than all disks."""
 SYS_OPENAT2 = 437
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_BENEATH = 0x08
@@ -29,6 +31,9 @@ class Tree:
 
     def __init__(self, root: str) -> None:
         self.fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if _shows_processes(self.fd):  # by a link of the agent's: what is there is the helper's own
+            self.close()
+            raise PermissionError(errno.EACCES, "leads into /proc", root)
 
     def close(self) -> None:
         """Let go of the root."""
@@ -115,8 +120,16 @@ class Tree:
             os.close(parent)
 
 
+def _shows_processes(fd: int) -> bool:
+    try:
+        return os.fstat(fd).st_dev == os.stat("/proc").st_dev != os.stat("/").st_dev
+    except FileNotFoundError:
+        return False
+
+
 def temporary(directory: str) -> BinaryIO:
-    """A new file without a name, in `directory`."""
+    """A new file without a name, in `directory`, which the agent may have removed."""
+    os.makedirs(directory, exist_ok=True)
     if hasattr(os, "O_TMPFILE"):
         return os.fdopen(os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")
     path = f"{directory}/.{time.monotonic_ns()}.tmp"
@@ -149,18 +162,23 @@ def _mode_of(name: str, parent: int, path: str) -> int | None:
 def read_lines(fd: int, offset: int, limit: int | None, max_bytes: int) -> tuple[bytes, int, bool]:
     """Lines from `offset` on, counted from 1, at most `limit`, at most `max_bytes` in all.
 
-    Closes `fd`. Memory stays bounded however long a line is.
+    Closes `fd`. Memory stays bounded however long a line is, and time however large the file.
 
     Returns:
         The bytes, the number of the last line in them, and whether the file ends there.
     """
     kept: list[bytes] = []
-    size, line, fresh = 0, 1, True
+    size, line, fresh, searched = 0, 1, True, 0
     with os.fdopen(fd, "rb") as file:
         while limit is None or line < offset + limit:
             piece = file.readline(CHUNK)
             if not piece:
                 return b"".join(kept), line - fresh, True
+            searched += len(piece)
+            if searched > SEARCH_BYTES:
+                raise OSError(
+                    errno.EFBIG, f"has no line {offset} in its first {SEARCH_BYTES} bytes"
+                )
             if line >= offset:
                 kept.append(piece[: max_bytes - size])
                 size += len(kept[-1])

@@ -12,13 +12,16 @@ tree. It reports lines of JSON: how the command ended, and that nothing of its t
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
+import select
 import selectors
 import signal
 import time
 
+from proctor.sandbox_backends.helper.landlock import leave_the_kernels_files_alone
 from proctor.sandbox_backends.helper.processes import (
     KILL_WITHIN_S,
     PR_SET_CHILD_SUBREAPER,
@@ -26,11 +29,13 @@ from proctor.sandbox_backends.helper.processes import (
     kill_tree,
     prctl,
     reap,
+    send_signal,
     wake_on_child,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 CANNOT_RUN = 126
@@ -43,34 +48,62 @@ NOT_OURS = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signa
 class Supervisor:
     """A supervisor, as the helper sees it: where its streams end."""
 
-    def __init__(self, user: tuple[int, int] | None) -> None:
-        orders, self._orders = os.pipe()
-        self.report, report = os.pipe()
-        self.stdout, stdout = os.pipe()
-        self.stderr, stderr = os.pipe()
+    def __init__(
+        self,
+        user: tuple[int, int] | None,
+        program: list[str] | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        """Start one.
+
+        Args:
+            user: The agent's user and group; None where that is this process's own.
+            program: What it turns into, which must serve orders from descriptor 3 and report
+                to 4; by default it goes on as a copy of this process.
+            env: The program's environment.
+        """
+        made: list[int] = []
+        try:
+            for _ in range(4):
+                made += os.pipe()
+            self.pid = os.fork()
+        except OSError:  # the agent has used up the processes
+            for fd in made:
+                os.close(fd)
+            raise
+        orders, self._orders, self.report, report, self.stdout, stdout, self.stderr, stderr = made
         theirs = (orders, report, stdout, stderr)
-        self.pid = os.fork()
         if self.pid == 0:
-            _supervise(user, *theirs)
+            _supervise(user, (program, env or {}), *theirs)
         for fd in theirs:
             os.close(fd)
-        for fd in (self.report, self.stdout, self.stderr):
+        for fd in (self._orders, self.report, self.stdout, self.stderr):
             os.set_blocking(fd, False)
 
     def order(self, request: dict[str, Any]) -> None:
         """Have a command run."""
         data = json.dumps(request).encode()
-        self._tell(b"%08x" % len(data) + data)
+        self.give(b"%08x" % len(data) + data)
 
     def kill(self) -> None:
         """Have the whole tree killed."""
-        self._tell(KILL)
+        self.give(KILL)
 
-    def _tell(self, data: bytes) -> None:
+    def give(self, data: bytes) -> None:
+        """Write to where it reads its orders."""
         left = memoryview(data)
         with contextlib.suppress(BrokenPipeError):  # it is gone, as its report tells
-            while left:
+            while left and self._takes_more():
                 left = left[os.write(self._orders, left) :]
+
+    def _takes_more(self) -> bool:
+        """Whether there is room for more of an order; one that the agent has stopped is killed."""
+        room = select.poll()
+        room.register(self._orders, select.POLLOUT)
+        if room.poll(KILL_WITHIN_S * 1000):
+            return True
+        send_signal([self.pid], signal.SIGKILL)
+        return False
 
     def lives(self) -> bool:
         """Whether it is still there to serve; nothing of it waits to be read."""
@@ -86,37 +119,66 @@ class Supervisor:
 
 
 def _supervise(
-    user: tuple[int, int] | None, orders: int, report: int, stdout: int, stderr: int
+    user: tuple[int, int] | None,
+    program: tuple[list[str] | None, dict[str, str]],
+    *fds: int,
 ) -> NoReturn:
-    """Serve orders until there is nobody who could give one."""
+    """Be a supervisor, or become a program that is one."""
     try:
-        _keep_only(orders, report, stdout, stderr)
+        orders, report, stdout, stderr = fds
+        _keep_only(*fds)
         os.setsid()
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         _become_the_agent(user)
-        woken = wake_on_child()
-        selector = selectors.DefaultSelector()
-        selector.register(woken, selectors.EVENT_READ)
-        selector.register(orders, selectors.EVENT_READ)
-        main = 0
-        while True:
-            for key, _ in selector.select():
-                if key.fd == woken:
-                    os.read(woken, 4096)
-                elif order := _read_order(orders):
-                    main = _start(order, report, stdout, stderr)
-                else:
-                    _kill_everything()
-            ended, childless = reap()
-            news: dict[str, Any] = {}
-            if main in dict(ended):
-                news["exit"] = dict(ended)[main]
-            if childless and main:
-                main, news["over"] = 0, True
-            if news:
-                _say(report, news)
+        argv, env = program
+        if argv:
+            _execute(argv, env, *fds)
+        supervise(orders, report, lambda order: _spawn(order, stdout, stderr))
     finally:
         os._exit(70)
+
+
+def supervise(orders: int, report: int, start: Callable[[dict[str, Any]], int]) -> NoReturn:
+    """Serve orders until there is nobody who could give one.
+
+    Args:
+        orders: A descriptor to read them from.
+        report: A descriptor to report to.
+        start: Starts what an order asks for, and returns its process id.
+    """
+    woken = wake_on_child()
+    selector = selectors.DefaultSelector()
+    selector.register(woken, selectors.EVENT_READ)
+    selector.register(orders, selectors.EVENT_READ)
+    main = 0
+    while True:
+        for key, _ in selector.select():
+            if key.fd == woken:
+                os.read(woken, 4096)
+            elif order := _read_order(orders):
+                main = _begin(order, report, start)
+            else:
+                _kill_everything()
+        ended, childless = reap()
+        news: dict[str, Any] = {}
+        if main in dict(ended):
+            news["exit"] = dict(ended)[main]
+        if childless and main:
+            main, news["over"] = 0, True
+        if news:
+            tell(report, news)
+
+
+def _execute(argv: list[str], env: dict[str, str], *fds: int) -> NoReturn:
+    """Become a program, with nothing but its streams, orders and report."""
+    orders, report, stdout, stderr = (fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in fds)
+    for number in NOT_OURS:
+        signal.signal(number, signal.SIG_DFL)
+    for fd, place in ((stdout, 1), (stderr, 2), (orders, 3), (report, 4)):
+        os.dup2(fd, place)
+    os.closerange(5, MAX_FDS)
+    os.chdir("/")
+    os.execve(argv[0], argv, env)
 
 
 def _read_order(orders: int) -> dict[str, Any] | None:
@@ -142,20 +204,21 @@ def _kill_everything() -> None:
         os._exit(1)  # upon which the helper does what it can
 
 
-def _start(order: dict[str, Any], report: int, stdout: int, stderr: int) -> int:
-    """Spawn a command; where it cannot run, report that it ended at once."""
+def _begin(order: dict[str, Any], report: int, start: Callable[[dict[str, Any]], int]) -> int:
+    """Start a command; where it cannot run, report that it ended at once."""
     try:
         os.chdir(order["cwd"])
         for name, value in order["rlimits"].items():
             _limit(getattr(resource, name), value)
-        return _spawn(order["argv"], order["env"], stdout, stderr)
+        return start(order)
     except (OSError, ValueError) as error:
         problem = f"cannot run it: {error}".encode("utf-8", "replace")[:2000]
-        _say(report, {"exit": CANNOT_RUN, "problem": problem.decode("utf-8", "replace")})
+        tell(report, {"exit": CANNOT_RUN, "problem": problem.decode("utf-8", "replace")})
         return -1  # of which nothing is left
 
 
-def _spawn(argv: list[str], env: dict[str, str], stdout: int, stderr: int) -> int:
+def _spawn(order: dict[str, Any], stdout: int, stderr: int) -> int:
+    argv, env = order["argv"], order["env"]
     streams = (
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, stdout, 1),
@@ -193,6 +256,7 @@ def _become_the_agent(user: tuple[int, int] | None) -> None:
         prctl(PR_SET_DUMPABLE, 1)  # or the file would not be ours to write
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # when memory runs out, have this killed rather than the helper
+    leave_the_kernels_files_alone()  # or that could be undone
     prctl(PR_SET_DUMPABLE, 0)  # the same user's code can neither trace this nor read its memory
 
 
@@ -202,7 +266,8 @@ def _limit(number: int, value: int) -> None:
     resource.setrlimit(number, (value, value))
 
 
-def _say(report: int, about: dict[str, Any]) -> None:
+def tell(report: int, about: dict[str, Any]) -> None:
+    """Report something."""
     os.write(report, json.dumps(about).encode() + b"\n")
 
 

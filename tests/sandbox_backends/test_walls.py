@@ -124,7 +124,8 @@ async def test_the_system_is_read_only_and_there_is_no_capability(isolating: Bac
         status = await bash(sandbox, "grep -E 'Cap(Inh|Prm|Eff|Amb)|NoNewPrivs' /proc/self/status")
         assert [line.split()[1] for line in status.splitlines()] == ["0" * 16] * 4 + ["1"]
         for place in ("/usr/x", "/x", "/dev/x", f"{sandbox.info.python}.x", "/etc/x"):
-            assert "Read-only" in await bash(sandbox, f"touch {place}")
+            refused = await bash(sandbox, f"touch {place}")
+            assert "Read-only" in refused or "Permission denied" in refused
         assert "must be superuser" in await bash(sandbox, "mount -t tmpfs none /tmp")
         assert await bash(sandbox, "unshare --user true && echo made || echo no") != "made\n"
 
