@@ -48,16 +48,20 @@ _users = itertools.count(FIRST_USER + os.getpid() % 10_000 * 10_000)
 class Launch:
     """How one sandbox is launched."""
 
-    def __init__(self, spec: SandboxSpec, join: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, spec: SandboxSpec, join: Sequence[Path] = (), nodes: Sequence[Path] = ()
+    ) -> None:
         """Prepare a launch.
 
         Args:
             spec: What the task asks for.
             join: Files to which the sandbox's first process writes its id: control groups.
+            nodes: Devices of the host that the sandbox may use: those of its GPUs.
         """
         self.python = sys.executable
         self._spec = spec
         self._join = join
+        self._nodes = nodes
         self._root = os.geteuid() == 0
         self._staged: dict[Path, Path] = {}
 
@@ -110,6 +114,8 @@ class Launch:
                 Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
             )
         yield from self._counters()
+        for node in self._nodes:
+            yield from ("--dev-bind", str(self._within_reach(node)), str(node))
         yield from ("--size", str(self._spec.workspace_bytes), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
 

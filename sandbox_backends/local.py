@@ -30,7 +30,9 @@ from proctor.sandbox_backends.channel import (
 )
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
+from proctor.sandbox_backends.gpus import refuse_without_lease
 from proctor.sandbox_backends.helper import BOOT_ARGS
+from proctor.sandbox_backends.nvml import Gpu
 from proctor.schemas.errors import SandboxStartError
 from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
 
@@ -67,10 +69,11 @@ def local_backend() -> Backend:
 
 
 @asynccontextmanager
-async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
-    """Open a sandbox of namespaces."""
+async def open_bubblewrap(spec: SandboxSpec, gpus: Sequence[Gpu] = ()) -> AsyncGenerator[Sandbox]:
+    """Open a sandbox of namespaces; it sees the device nodes of `gpus` and of no other."""
+    refuse_without_lease(spec, gpus)
     with control_group(spec) as join:
-        launch = Launch(spec, join)
+        launch = Launch(spec, join, tuple(dict.fromkeys(n for gpu in gpus for n in gpu.nodes)))
         info = SandboxInfo(
             backend="local",
             isolation="namespaces",
@@ -81,16 +84,23 @@ async def open_bubblewrap(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             script_cwd=spec.script_cwd,
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
+            gpus=tuple(gpu.uuid for gpu in gpus),
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
+        if gpus:
+            env |= _visible(info)
         async with _helper(launch.command([launch.python, *BOOT_ARGS]), SCRATCH) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
 
 
 @asynccontextmanager
-async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
-    """Open a "sandbox" of ordinary processes, for machines that offer nothing better."""
+async def open_plain(spec: SandboxSpec, gpus: Sequence[Gpu] = ()) -> AsyncGenerator[Sandbox]:
+    """Open a "sandbox" of ordinary processes, for machines that offer nothing better.
+
+    Nothing but the environment keeps it from other GPUs than `gpus`.
+    """
+    refuse_without_lease(spec, gpus)
     if spec.isolation_required:
         raise SandboxStartError(
             "this task refuses a sandbox without isolation, and bubblewrap cannot be used here: "
@@ -108,9 +118,10 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             script_cwd=spec.script_cwd,
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
+            gpus=tuple(gpu.uuid for gpu in gpus),
         )
         limits = {**LIMITS_ALWAYS, **_limits_per_process(spec)}
-        env = environment(sys.executable, home=info.scratch, cpus=spec.cpus)
+        env = environment(sys.executable, home=info.scratch, cpus=spec.cpus) | _visible(info)
         async with _helper([sys.executable, *BOOT_ARGS], str(root / "output")) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
 
@@ -120,6 +131,11 @@ def _make_places(place: Path) -> Path:
     for name in ("workspace", "home"):
         (root / name).mkdir()
     return root
+
+
+def _visible(info: SandboxInfo) -> dict[str, str]:
+    """What tells CUDA which GPUs to use: an empty list means none, no list means all."""
+    return {"CUDA_VISIBLE_DEVICES": ",".join(info.gpus)}
 
 
 def _limits_per_process(spec: SandboxSpec) -> Mapping[str, int]:

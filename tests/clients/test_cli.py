@@ -118,6 +118,16 @@ def test_a_usage_error_is_exit_code_2_and_says_what_is_wrong(
     assert "Traceback" not in result.stderr
 
 
+def test_a_gpu_backend_without_a_driver_says_at_the_start_what_is_missing(proctor: Any) -> None:
+    try:
+        installed_gpus()
+    except SandboxStartError:
+        result = proctor("run", "--backend", "gpu", expect=2)
+        assert "--backend gpu cannot be had: no NVIDIA driver is here" in result.stderr
+    else:
+        pytest.skip("a driver is here")
+
+
 def test_without_isolation_the_warning_is_plain_and_the_result_says_so(
     proctor: Any, mini_task: Path
 ) -> None:
@@ -254,7 +264,9 @@ def test_help_imports_nothing_heavy(proctor_command: list[str]) -> None:
 import sys
 sys.argv[1:] = ["--help"]
 try:
-    from proctor.clients.cli import main
+    from proctor.sandbox_backends.nvml import installed_gpus
+from proctor.schemas.errors import SandboxStartError
+from proctor.clients.cli import main
     main()
 finally:
     print(sorted({"mcp", "fastmcp", "numpy", "pydantic", "uvicorn"} & set(sys.modules)))

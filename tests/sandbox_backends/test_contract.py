@@ -291,6 +291,7 @@ async def test_the_environment_is_an_allow_list(
     assert names <= {
         "PATH", "HOME", "TMPDIR", "USER", "LANG", "TERM", "PYTHONUNBUFFERED", "MPLBACKEND",
         "OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "LOGNAME", "PWD", "SHLVL", "_",
+        "CUDA_VISIBLE_DEVICES",
     }  # fmt: skip
 
 
