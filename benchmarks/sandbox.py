@@ -242,7 +242,9 @@ async def python(bench: Bench) -> AsyncGenerator[Row]:
 
             async def run(*, preloaded: bool) -> None:
                 ended = await sandbox.exec(
-                    [sandbox.info.python, "script.py"], timeout_s=120, preloaded=preloaded
+                    [sandbox.info.python, f"{sandbox.info.workdir}/script.py"],
+                    timeout_s=120,
+                    preloaded=preloaded,
                 )
                 assert ended.exit_code == 0, ended.stderr.text()  # noqa: S101
 

@@ -82,7 +82,7 @@ class SandboxSpec(Value):
     memory_bytes: int = Field(default=4096 * MEBIBYTE, gt=0)
     """Memory for everything in the sandbox, its in-memory files included."""
     workspace_bytes: int = Field(default=1024 * MEBIBYTE, gt=0)
-    """How much the workspace may hold."""
+    """How much the workspace may hold; half of the memory at most where that is where it lies."""
     pids: int = Field(default=512, gt=0)
     """Processes and threads at once."""
     cpus: float | None = Field(default=None, gt=0)
@@ -97,10 +97,21 @@ class SandboxSpec(Value):
     """What the agent can reach, over HTTP and HTTPS alone."""
     gpus: int = Field(default=0, ge=0)
     """GPUs for this sandbox alone."""
+    never_gpus: bool = False
+    """Open it without GPUs, whatever is set over it: verdict code, say, must not hold the one that
+    the code it judges waits for."""
     image: str | None = Field(default=None, min_length=1)
     """The container image; None takes the backend's own."""
     mounts: tuple[Mount, ...] = ()
     """Data that the task declares; never writable."""
+
+    @property
+    def workspace_limit(self) -> int:
+        """What the workspace may hold where it lies in memory, which it must never exhaust.
+
+        What is in files outlives every process that could be killed for it.
+        """
+        return min(self.workspace_bytes, self.memory_bytes // 2)
 
     @field_validator("workdir")
     @classmethod
@@ -137,6 +148,8 @@ class Overrides(Value):
     def applied_to(self, spec: SandboxSpec) -> SandboxSpec:
         """`spec` with what is set here."""
         own = {"cpus": self.cpus, "memory_bytes": self.memory_bytes, "gpus": self.gpus}
+        if spec.never_gpus:
+            own["gpus"] = 0
         return spec.model_copy(update={k: v for k, v in own.items() if v is not None})
 
 

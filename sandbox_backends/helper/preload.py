@@ -25,6 +25,7 @@ STACK = frozenset(("numpy", "pandas", "scipy", "sklearn"))
 STARTS_AT_MOST = 3
 NOT_SHARED = "PYTHON"
 SHARED = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
+FROM_ORDERS = "stream = open(3, 'rb', buffering=0, closefd=False)"
 BOOT = """\
 import sys
 baseline, main = dict(sys.modules), dict(globals())
@@ -86,8 +87,8 @@ class Preloaded:
         if stack is None or stack in self.interpreters or self.starts[stack] >= STARTS_AT_MOST:
             return
         self.starts[stack] += 1
-        boot = BOOT.format(boot=self.sent["boot"].replace("stream = sys.stdin.buffer.raw",
-                           "stream = open(3, 'rb', buffering=0, closefd=False)"), stack=stack)  # fmt: skip
+        receive = self.sent["boot"].replace("stream = sys.stdin.buffer.raw", FROM_ORDERS)
+        boot = BOOT.format(boot=receive, stack=stack)
         supervisor = Supervisor(self.user, [request["argv"][0], "-c", boot], request["env"])
         frame = json.dumps({name: self.sent[name] for name in ("modules", "magic")}).encode()
         supervisor.give(b"%08x" % len(frame) + frame)

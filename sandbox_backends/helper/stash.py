@@ -18,7 +18,7 @@ from _frozen_importlib_external import ExtensionFileLoader, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
     from typing import Any
 
@@ -85,7 +85,7 @@ class Recorder:
     def _import(
         self,
         name: str,
-        globals: Any = None,  # noqa: A002 - the builtin's own
+        globals: Mapping[str, object] | None = None,  # noqa: A002 - the builtin's own
         locals: Any = None,  # noqa: A002 - the builtin's own
         fromlist: Any = (),
         level: int = 0,
@@ -94,7 +94,7 @@ class Recorder:
         if self._loading:
             base = name
             if level:
-                package = (globals or {}).get("__package__") or ""
+                package = str((globals or {}).get("__package__") or "")
                 above = package.rsplit(".", level - 1)[0] if level > 1 else package
                 base = f"{above}.{name}" if name else above
             self._note(base, *(f"{base}.{each}" for each in fromlist or ()))
@@ -152,10 +152,10 @@ class Stash:
 
         def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
             if name in self.modules and not self._is_shadowed(name):
-                return ModuleSpec(name, _Restorer(self))
+                return ModuleSpec(name, _Restorer(self))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # duck-typed
             return original(name, path, target)
 
-        BuiltinImporter.find_spec = find_spec  # type: ignore[method-assign]
+        BuiltinImporter.find_spec = find_spec  # type: ignore[method-assign, assignment]
 
     def _is_shadowed(self, name: str) -> bool:
         """Whether a directory that the script put first on its path has a module of that name."""

@@ -6,7 +6,6 @@ import signal
 from typing import Any
 
 import anyio
-import pytest
 
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.schemas.sandbox import ExecResult, SandboxSpec
@@ -120,9 +119,9 @@ async def run(sandbox: Sandbox, script: str, *args: str, preloaded: bool = True)
     return await sandbox.exec(argv, timeout_s=120, preloaded=preloaded)
 
 
-async def warm_up(sandbox: Sandbox) -> None:
-    """Wait until both interpreters serve."""
-    for name, text in (("empty.py", AM_I_WARM), ("stack.py", AM_I_WARM_STACK)):
+async def warm_up(sandbox: Sandbox, *, stack: bool = False) -> None:
+    """Wait until the interpreters serve: the empty one and, if wanted, that with the ML stack."""
+    for name, text in (("empty.py", AM_I_WARM), ("stack.py", AM_I_WARM_STACK))[: 1 + stack]:
         script = await write(sandbox, f"warm/{name}", text)
         with anyio.fail_after(120):
             while (await run(sandbox, script)).stdout.text() != "warm\n":
@@ -135,10 +134,10 @@ def seen(result: ExecResult) -> tuple[Any, ...]:
     return result.exit_code, *said
 
 
-async def test_a_script_does_what_it_does_in_a_new_interpreter(backend: Backend) -> None:
+async def test_a_script_does_what_it_does_in_a_new_interpreter(isolating: Backend) -> None:
     different: dict[str, Any] = {}
-    async with backend(SPEC) as sandbox:
-        await warm_up(sandbox)
+    async with isolating(SPEC) as sandbox:
+        await warm_up(sandbox, stack=True)
         for name, text in CORPUS.items():
             script = await write(sandbox, f"{name}/script.py", text)
             cold = seen(await run(sandbox, script, "one", "two words", preloaded=False))
@@ -148,53 +147,51 @@ async def test_a_script_does_what_it_does_in_a_new_interpreter(backend: Backend)
     assert not different, "\n".join(f"{n}:\n  {c}\n  {w}" for n, (c, w) in different.items())
 
 
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"random.py": "x = 'mine'\n", "s.py": "import random; print(random.x)"},
-        {"numpy/__init__.py": "x = 'mine'\n", "s.py": "import numpy; print(numpy.x)"},
-        {"json.py": "x = 'mine'\n", "s.py": "import json; print(json.x)"},
-        {"sitecustomize.py": "print('custom')\n", "s.py": "print(1)"},
-        {"lib/json.py": "x = 'mine'\n",
-         "s.py": "import sys, os\nsys.path.insert(0, os.path.dirname(__file__) + '/lib')\n"
-                 "import json; print(json.x)"},
-        {"helper.py": "import sklearn; x = sklearn.__name__\n", "s.py": "import helper; print(helper.x)"},
-    ],
+SHADOWS = (
+    {"random.py": "x = 'mine'", "s.py": "import random; print(random.x)"},
+    {"numpy/__init__.py": "x = 'mine'", "s.py": "import numpy; print(numpy.x)"},
+    {"json.py": "x = 'mine'", "s.py": "import json; print(json.x)"},
+    {"sitecustomize.py": "print('custom')", "s.py": "print(1)"},
+    {"lib/json.py": "x = 'mine'",
+     "s.py": "import sys, os; sys.path.insert(0, os.path.dirname(__file__) + '/lib')\n"
+             "import json; print(json.x)"},
+    {"helper.py": "import sklearn; x = sklearn.__name__", "s.py": "import helper; print(helper.x)"},
 )  # fmt: skip
-async def test_a_file_of_the_workspace_wins_over_a_preloaded_module(
-    backend: Backend, files: dict[str, str]
-) -> None:
-    async with backend(SPEC) as sandbox:
-        await warm_up(sandbox)
-        for name, text in files.items():
-            await write(sandbox, f"own/{name}", text)
-        script = f"{sandbox.info.workdir}/own/s.py"
-        cold = seen(await run(sandbox, script, preloaded=False))
-        assert seen(await run(sandbox, script)) == cold
-        assert cold[0] == 0, cold
 
 
-async def test_one_script_changes_nothing_for_the_next(backend: Backend) -> None:
+async def test_a_file_of_the_workspace_wins_over_a_preloaded_module(any_backend: Backend) -> None:
+    async with any_backend(SPEC) as sandbox:
+        await warm_up(sandbox, stack=True)
+        for number, files in enumerate(SHADOWS):
+            for name, text in files.items():
+                await write(sandbox, f"own{number}/{name}", text)
+            script = f"{sandbox.info.workdir}/own{number}/s.py"
+            cold = seen(await run(sandbox, script, preloaded=False))
+            assert seen(await run(sandbox, script)) == cold
+            assert cold[0] == 0, cold
+
+
+async def test_one_script_changes_nothing_for_the_next(any_backend: Backend) -> None:
     vandal = "import numpy, json, sys\nnumpy.mean = json.dumps = None\nsys.path.clear()\n"
     honest = "import numpy, json, sys\nprint(numpy.mean([1, 3]), json.dumps(1), len(sys.path) > 1)"
-    async with backend(SPEC) as sandbox:
-        await warm_up(sandbox)
+    async with any_backend(SPEC) as sandbox:
+        await warm_up(sandbox, stack=True)
         assert (await run(sandbox, await write(sandbox, "v/v.py", vandal))).exit_code == 0
         result = await run(sandbox, await write(sandbox, "h/h.py", honest))
     assert result.stdout.text() == "2.0 1 True\n"
 
 
-async def test_chance_differs_from_run_to_run(backend: Backend) -> None:
+async def test_chance_differs_from_run_to_run(any_backend: Backend) -> None:
     script_text = "import numpy, random, uuid\nprint(numpy.random.rand(), random.random())"
-    async with backend(SPEC) as sandbox:
-        await warm_up(sandbox)
+    async with any_backend(SPEC) as sandbox:
+        await warm_up(sandbox, stack=True)
         script = await write(sandbox, "chance/s.py", script_text)
         drawn = {(await run(sandbox, script)).stdout.text() for _ in range(4)}
     assert len(drawn) == 4
 
 
-async def test_a_seed_for_hashes_means_a_new_interpreter(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
+async def test_a_seed_for_hashes_means_a_new_interpreter(any_backend: Backend) -> None:
+    async with any_backend(SPEC) as sandbox:
         await warm_up(sandbox)
         argv = [sandbox.info.python, await write(sandbox, "s/s.py", AM_I_WARM)]
         env = {"PYTHONHASHSEED": "0"}
@@ -203,14 +200,14 @@ async def test_a_seed_for_hashes_means_a_new_interpreter(backend: Backend) -> No
 
 
 async def test_a_timeout_kills_all_that_a_script_started(
-    backend: Backend, processes: Any, tmp_path: Any
+    any_backend: Backend, processes: Any, tmp_path: Any
 ) -> None:
     marker = f"warm-{tmp_path.name}"
     text = (
         "import subprocess, time\nsubprocess.Popen(['bash', '-c', 'trap \"\" TERM; exec -a "
         f"{marker} sleep 300'], start_new_session=True)\ntime.sleep(300)\n"
     )
-    async with backend(SPEC) as sandbox:
+    async with any_backend(SPEC) as sandbox:
         await warm_up(sandbox)
         argv = [sandbox.info.python, await write(sandbox, "d/d.py", text)]
         result = await sandbox.exec(argv, timeout_s=2, preloaded=True)
@@ -220,9 +217,9 @@ async def test_a_timeout_kills_all_that_a_script_started(
         assert after.stdout.text() == "warm\n"
 
 
-async def test_killing_the_interpreter_makes_scripts_start_cold(backend: Backend) -> None:
+async def test_killing_the_interpreter_makes_scripts_start_cold(any_backend: Backend) -> None:
     text = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
-    async with backend(SPEC) as sandbox:
+    async with any_backend(SPEC) as sandbox:
         await warm_up(sandbox)
         killed = await run(sandbox, await write(sandbox, "k/k.py", text))
         assert killed.exit_code in (0, 128 + signal.SIGKILL)
@@ -231,9 +228,9 @@ async def test_killing_the_interpreter_makes_scripts_start_cold(backend: Backend
         await warm_up(sandbox)
 
 
-async def test_a_stopped_interpreter_holds_nobody_up(backend: Backend) -> None:
+async def test_a_stopped_interpreter_holds_nobody_up(any_backend: Backend) -> None:
     text = "import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n"
-    async with backend(SPEC) as sandbox:
+    async with any_backend(SPEC) as sandbox:
         await warm_up(sandbox)
         argv = [sandbox.info.python, await write(sandbox, "k/k.py", text)]
         with anyio.fail_after(60):
@@ -243,12 +240,12 @@ async def test_a_stopped_interpreter_holds_nobody_up(backend: Backend) -> None:
         assert after.stdout.text() == "fine\n"
 
 
-async def test_scripts_side_by_side_do_not_wait_for_each_other(backend: Backend) -> None:
+async def test_scripts_side_by_side_do_not_wait_for_each_other(any_backend: Backend) -> None:
     text = (
         "import os, sys, time\nopen(sys.argv[1], 'w').close()\n"
         "while len([n for n in os.listdir() if n.startswith('there')]) < 3: time.sleep(0.02)\n"
     )
-    async with backend(SPEC) as sandbox:
+    async with any_backend(SPEC) as sandbox:
         await warm_up(sandbox)
         script = await write(sandbox, "p/p.py", text)
         with anyio.fail_after(60):
@@ -257,17 +254,17 @@ async def test_scripts_side_by_side_do_not_wait_for_each_other(backend: Backend)
                     tasks.start_soon(run, sandbox, script, f"there-{number}")
 
 
-async def test_everything_can_be_killed_and_scripts_still_run(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
+async def test_everything_can_be_killed_and_scripts_still_run(any_backend: Backend) -> None:
+    async with any_backend(SPEC) as sandbox:
         await warm_up(sandbox)
         await sandbox.kill_all()
         script = await write(sandbox, "w/w.py", "print('fine')")
         assert (await run(sandbox, script)).stdout.text() == "fine\n"
 
 
-async def test_without_being_asked_for_no_interpreter_is_preloaded(backend: Backend) -> None:
+async def test_without_being_asked_for_no_interpreter_is_preloaded(any_backend: Backend) -> None:
     listing = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'baseline, [m]ain' || true"
-    async with backend(SPEC) as sandbox:
+    async with any_backend(SPEC) as sandbox:
         script = await write(sandbox, "w/w.py", AM_I_WARM)
         for _ in range(3):
             assert (await run(sandbox, script, preloaded=False)).stdout.text() == "cold\n"
