@@ -76,12 +76,14 @@ class _Relay:
             ValueError: No helper says that.
         """
         number, event = meta.get("relay"), meta.get("event")
-        known = number in self._connections if isinstance(number, int) else True
+        if not isinstance(number, int):
+            raise ValueError("a connection without a number")  # noqa: TRY004 - a malformed frame
+        known = number in self._connections
         if event == "open" and not known and len(self._connections) < CONNECTIONS:
             opened = self._connections[number] = _Connection(number)
             self._tasks.start_soon(self._serve, opened)
             return
-        connection = self._connections.get(number) if isinstance(number, int) else None
+        connection = self._connections.get(number)
         if connection is None:
             raise ValueError("a connection that no helper has")
         if event == "data":
