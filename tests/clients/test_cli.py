@@ -254,7 +254,7 @@ async def test_serve_http_prints_where_it_listens_and_the_owner_token(
         assert token
         transport = StreamableHttpTransport(url[1], auth=BearerAuth(token[1]))
         async with Client(transport) as client:
-            assert len(await client.list_tools()) == 10
+            assert len(await client.list_tools()) == 12
         base = url[1].removesuffix("/mcp")
         async with httpx2.AsyncClient(base_url=base) as http:
             assert (await http.get("/sessions")).status_code == 401
