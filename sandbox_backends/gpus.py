@@ -156,7 +156,9 @@ def _opened(path: Path) -> int:
         try:
             return os.open(path, only_read)
         except FileNotFoundError:
-            return os.open(path, only_read | os.O_CREAT, 0o644)
+            made = os.open(path, only_read | os.O_CREAT, 0o644)
+            os.fchmod(made, 0o644)  # whatever the umask: servers of other users lock it, too
+            return made
     except OSError as error:
         raise SandboxStartError(f"the GPU's lock {path} cannot be opened: {error}") from error
 

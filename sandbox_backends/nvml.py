@@ -64,6 +64,12 @@ class Library(Protocol):
     def nvmlDeviceGetComputeInstanceId(self, handle: Handle, /) -> int: ...
 
 
+ABSENT = (9, 12)
+"""NVML's codes for a driver that is not loaded, and for a library that is not there."""
+UNKNOWN_TO_IT = (3, 13)
+"""NVML's codes for what a GPU, or the library, does not support."""
+
+
 def installed_gpus(library: Library | None = None, root: Path = Path("/")) -> tuple[Gpu, ...]:
     """Every GPU and slice of this machine, whoever uses it now. Blocks for up to a second.
 
@@ -92,9 +98,11 @@ def _asking(library: Library) -> Generator[None]:
     try:
         library.nvmlInit()
     except library.NVMLError as error:
-        raise SandboxStartError(
-            f"no NVIDIA driver is here: {error}; install one, such that nvidia-smi works"
-        ) from error
+        if getattr(error, "value", None) in (*ABSENT, None):
+            raise SandboxStartError(
+                f"no NVIDIA driver is here: {error}; install one, such that nvidia-smi works"
+            ) from error
+        raise SandboxStartError(f"the NVIDIA driver cannot be asked: {error}") from error
     try:
         yield
     except library.NVMLError as error:
@@ -120,9 +128,12 @@ def _offered(library: Library, handle: Handle, root: Path) -> Iterator[Gpu]:
 
 
 def _is_partitioned(library: Library, handle: Handle) -> bool:
-    with suppress(library.NVMLError):  # most GPUs cannot be
+    try:
         return library.nvmlDeviceGetMigMode(handle)[0] == 1
-    return False
+    except library.NVMLError as error:
+        if getattr(error, "value", None) in (*UNKNOWN_TO_IT, None):  # most GPUs cannot be
+            return False
+        raise  # a GPU in pieces must not be offered whole
 
 
 def _described(library: Library, handle: Handle, nodes: list[Path]) -> Gpu:
