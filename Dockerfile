@@ -6,7 +6,8 @@
 #
 # BASE may be any Debian-like image with Python >= 3.11 and venv. Behind a proxy with an authority of
 # its own, put that bundle beside this file as ca-bundle.crt; it stays in the build stages.
-ARG BASE=python:3.12-slim-bookworm
+# 3.11 is the version whose scripts run_python can fork from a preloaded interpreter.
+ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS packages
 # numpy 2.4 is the newest that all of the others have wheels for, on amd64 and arm64.

@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+import time
 import warnings
 from _frozen_importlib_external import SourceFileLoader
 
@@ -79,13 +80,14 @@ def serve(
     os.environ.clear()
     os.environ.update(environment)
     warnings.filters[:] = filters  # type: ignore[index]
+    log = sys.modules.get("logging")
     randomness = sys.modules.get("numpy.random")
     shadowable = frozenset(name.partition(".")[0] for name in sys.modules)
     stash = Stash(baseline, recorder.effects)
     stash.serve()
     gc.collect()
     gc.freeze()
-    interpreter = _Interpreter(main, shadowable, getattr(randomness, "seed", None))
+    interpreter = _Interpreter(main, shadowable, getattr(randomness, "seed", None), log)
     tell(REPORT, {"ready": True})
     try:
         supervise(ORDERS, REPORT, interpreter.fork)
@@ -102,9 +104,11 @@ class _Interpreter:
         main: dict[str, Any],
         shadowable: frozenset[str],
         reseed: Callable[[], None] | None,
+        log: Any,  # noqa: ANN401 - the module `logging`, if that is preloaded
     ) -> None:
         self.main, self.shadowable, self.reseed = main, shadowable, reseed
         self.environment = dict(os.environ)
+        self.log = log
 
     def fork(self, order: dict[str, Any]) -> int:
         """Fork a child; the child itself leaves by an exception."""
@@ -131,11 +135,13 @@ class _Interpreter:
         code = self._compiled(argv[1]) if env == self.environment else None
         if code is None:
             _start_afresh(argv, env)
+        if self.log is not None:  # which counts from its import
+            self.log._startTime = time.time()  # noqa: SLF001
         if self.reseed is not None:
             self.reseed()  # or every script would draw what its neighbour drew
         sys.argv[:] = argv[1:]
         sys.orig_argv[:] = argv
-        sys.path[0] = os.path.dirname(argv[1])
+        sys.path[0] = os.path.realpath(os.path.dirname(argv[1]))
         module = sys.modules["__main__"] = type(sys)("__main__")
         namespace = module.__dict__
         namespace.update(self.main)
@@ -217,8 +223,10 @@ def _leave(status: int, namespace: dict[str, Any]) -> NoReturn:
     gc.collect()
     try:
         sys.stdout.flush()
-    except (OSError, ValueError):
+    except OSError:
         status = status or FLUSH_FAILED
+    except ValueError:  # the script has closed it
+        pass
     LIBC.fflush(None)
     if status == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

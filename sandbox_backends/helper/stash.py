@@ -158,8 +158,8 @@ class Stash:
         BuiltinImporter.find_spec = find_spec  # type: ignore[method-assign, assignment]
 
     def _is_shadowed(self, name: str) -> bool:
-        """Whether a directory that the script put first on its path has a module of that name."""
-        for place in sys.path[1:] if "." not in name else ():
+        """Whether a directory before the interpreter's own has a module of that name by now."""
+        for place in sys.path if "." not in name else ():
             if place in self.path:
                 return False
             if any(os.path.exists(f"{place}/{name}{suffix}") for suffix in SUFFIXES):
