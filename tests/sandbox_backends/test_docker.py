@@ -195,7 +195,7 @@ async def test_the_containers_of_a_killed_server_go(docker_backend: Backend, api
     assert process.stdout
     with anyio.fail_after(60):
         assert b"sandbox" in await process.stdout.receive()
-        assert {each["Id"] for each in api.containers(all=True)} > before
+        assert {each["Id"] for each in api.containers(all=True)} - before
         process.send_signal(signal.SIGKILL)
         await process.wait()
         while {each["Id"] for each in api.containers(all=True)} - before:
