@@ -1,27 +1,17 @@
-"""Commands that go on in the background."""
+"""What a helper keeps of jobs; what every backend promises of them is in the contract."""
 
 import math
 from typing import Any
 
-import anyio
-import pytest
-
 from proctor.sandbox_backends.base import Backend, Sandbox
-from proctor.schemas.sandbox import MEBIBYTE, ExecResult, SandboxSpec
+from proctor.schemas.sandbox import SandboxSpec
 
 SPEC = SandboxSpec()
-DAEMON = "(setsid sh -c 'trap \"\" TERM INT HUP; exec -a MARKER sleep 300' >/dev/null 2>&1 &)"
-
-
-async def start(
-    sandbox: Sandbox, command: str, *, timeout_s: float = math.inf, foreground_s: float = 0
-) -> ExecResult:
-    argv = ["bash", "-c", command]
-    return await sandbox.exec(argv, timeout_s=timeout_s, foreground_s=foreground_s)
 
 
 async def job_of(sandbox: Sandbox, command: str) -> int:
-    started = await start(sandbox, command)
+    argv = ["bash", "-c", command]
+    started = await sandbox.exec(argv, timeout_s=math.inf, foreground_s=0)
     assert started.job is not None
     return started.job
 
@@ -29,55 +19,6 @@ async def job_of(sandbox: Sandbox, command: str) -> int:
 async def text_of(sandbox: Sandbox, job: int, **how: Any) -> str:
     _, output = await sandbox.job_output(job, wait_s=60, **how)
     return output.data.decode()
-
-
-async def test_a_command_that_outlives_its_foreground_goes_on_as_a_job(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        command = "echo begun; until [ -e go ]; do sleep 0.05; done; echo done; exit 3"
-        result = await start(sandbox, command, foreground_s=0.5)
-        assert (result.exit_code, result.job, result.timed_out) == (None, 1, False)
-        assert result.stdout.text() == "begun\n"
-        (job,) = await sandbox.jobs()
-        assert (job.running, job.exit_code, job.argv[:2]) == (True, None, ("bash", "-c"))
-        await sandbox.exec(["touch", "go"], timeout_s=30)
-        job, output = await sandbox.job_output(1, wait_s=60)
-    assert (job.running, job.exit_code) == (False, 3)
-    assert output.data == b"begun\ndone\n"
-
-
-async def test_a_command_that_ends_in_time_is_no_job(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        result = await start(sandbox, "echo hi", foreground_s=30)
-        assert (result.exit_code, result.job) == (0, None)
-        assert await sandbox.jobs() == ()
-
-
-async def test_a_job_is_known_by_its_number_alone(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        assert await job_of(sandbox, "echo one") == 1
-        assert await job_of(sandbox, "echo two >&2") == 2
-        assert await text_of(sandbox, 1) == "one\n"
-        assert await text_of(sandbox, 2, stream="stderr") == "two\n"
-        with pytest.raises(LookupError, match="no job 3"):
-            await sandbox.job_output(3)
-        with pytest.raises(LookupError, match="no job 3"):
-            await sandbox.job_stop(3)
-
-
-async def test_long_output_is_paged_from_its_first_byte_to_its_last(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        job = await job_of(sandbox, "seq 1 100000")
-        tail = await text_of(sandbox, job, max_bytes=12)
-        assert tail.endswith("99999\n100000\n"[-12:])
-        pages, offset = b"", 0
-        while True:
-            _, page = await sandbox.job_output(job, offset=offset, max_bytes=200_000)
-            assert page.offset == offset
-            if not page.data:
-                break
-            pages += page.data
-            offset += len(page.data)
-    assert pages == b"".join(b"%d\n" % n for n in range(1, 100_001))
 
 
 async def test_of_a_flood_the_beginning_and_the_end_are_kept(backend: Backend) -> None:
@@ -93,66 +34,6 @@ async def test_of_a_flood_the_beginning_and_the_end_are_kept(backend: Backend) -
         assert (beyond.offset, beyond.data) == (state.stdout_bytes, b"")
 
 
-async def test_a_jobs_timeout_goes_on_to_hold(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        started = await start(sandbox, "sleep 300", timeout_s=1, foreground_s=0)
-        assert started.job is not None
-        job, _ = await sandbox.job_output(started.job, wait_s=60)
-    assert (job.running, job.timed_out, job.exit_code) == (False, True, None)
-
-
-async def test_a_later_timeout_kills_no_earlier_job(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        job = await job_of(sandbox, "until [ -e go ]; do sleep 0.05; done; echo lived")
-        late = await sandbox.exec(["sleep", "300"], timeout_s=0.3)
-        assert late.timed_out
-        await sandbox.exec(["touch", "go"], timeout_s=30)
-        assert await text_of(sandbox, job) == "lived\n"
-
-
-async def test_stopping_a_job_kills_its_whole_tree(
-    backend: Backend, processes: Any, tmp_path: Any
-) -> None:
-    marker = f"job-{tmp_path.name}"
-    daemon = DAEMON.replace("MARKER", marker).replace("sh -c", "bash -c")
-    async with backend(SPEC) as sandbox:
-        job = await job_of(sandbox, f"{daemon}; sleep 300")
-        other = await job_of(sandbox, "until [ -e go ]; do sleep 0.05; done; echo lived")
-        await processes.appear(marker)
-        stopped = await sandbox.job_stop(job)
-        assert (stopped.running, stopped.exit_code) == (False, None)
-        assert not processes.marked(marker)
-        await sandbox.exec(["touch", "go"], timeout_s=30)
-        assert await text_of(sandbox, other) == "lived\n"
-        assert (await sandbox.job_stop(other)).exit_code == 0
-
-
-async def test_waiting_ends_with_the_job_and_leaves_others_alone(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        job = await job_of(sandbox, "until [ -e go ]; do sleep 0.05; done; echo done")
-        told: list[str] = []
-
-        async def wait() -> None:
-            told.append(await text_of(sandbox, job))
-
-        with anyio.fail_after(40):
-            async with anyio.create_task_group() as tasks:
-                for _ in range(3):
-                    tasks.start_soon(wait)
-                still, _ = await sandbox.job_output(job, wait_s=0.1)
-                assert still.running
-                await sandbox.exec(["touch", "go"], timeout_s=30)
-        assert told == ["done\n"] * 3
-
-
-async def test_jobs_end_with_everything_else(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        job = await job_of(sandbox, "sleep 300")
-        await sandbox.kill_all()
-        assert not (await sandbox.jobs())[0].running
-        assert (await sandbox.job_stop(job)).exit_code is None
-
-
 async def test_many_jobs_use_up_nothing_and_the_oldest_are_forgotten(backend: Backend) -> None:
     async with backend(SPEC) as sandbox:
         running = await job_of(sandbox, "until [ -e go ]; do sleep 0.05; done; echo lived")
@@ -165,36 +46,3 @@ async def test_many_jobs_use_up_nothing_and_the_oldest_are_forgotten(backend: Ba
         assert known[-1] == 151
         await sandbox.exec(["touch", "go"], timeout_s=30)
         assert await text_of(sandbox, running) == "lived\n"
-
-
-async def test_a_cancelled_wait_leaves_the_job_alone(backend: Backend) -> None:
-    async with backend(SPEC) as sandbox:
-        job = await job_of(sandbox, "until [ -e go ]; do sleep 0.05; done; echo lived")
-        with anyio.move_on_after(0.2):
-            await sandbox.job_output(job, wait_s=60)
-        await sandbox.exec(["touch", "go"], timeout_s=30)
-        assert await text_of(sandbox, job) == "lived\n"
-
-
-async def test_what_one_command_left_in_its_pipe_is_not_shown_by_the_next(
-    backend: Backend,
-) -> None:
-    async with backend(SPEC) as sandbox:
-        for number in range(20):
-            result = await start(sandbox, f"echo {number}; (sleep 0.01; echo late) &")
-            assert result.job is not None
-            await sandbox.job_output(result.job, wait_s=30)
-            plain = await sandbox.exec(["echo", "mine"], timeout_s=30)
-            assert plain.stdout.text() == "mine\n"
-
-
-async def test_running_out_of_memory_is_said(isolating: Backend) -> None:
-    small = SPEC.model_copy(update={"memory_bytes": 256 * MEBIBYTE})
-    async with isolating(small) as sandbox:
-        if sandbox.info.limits != "full":
-            pytest.skip("nothing limits this sandbox's memory as a whole")
-        bomb = "x = []\nwhile True: x.append(bytearray(10_000_000))"
-        result = await sandbox.exec([sandbox.info.python, "-c", bomb], timeout_s=60)
-        assert result.oom_killed
-        failing = await sandbox.exec(["sh", "-c", "exit 3"], timeout_s=60)
-        assert not failing.oom_killed
