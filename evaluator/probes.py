@@ -65,7 +65,8 @@ async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> Ma
         SandboxError: A sandbox failed.
         SubmissionError: What was handed in cannot be restored.
     """
-    async with work.backend(_offline(work.task.sandbox)) as sandbox:
+    without = _offline(work.task.sandbox).model_copy(update={"gpus": 0, "never_gpus": True})
+    async with work.backend(without) as sandbox:
         verdicts = _VerdictSandbox(sandbox, work, probe)
         cases = await verdicts.draw_cases()
         left: dict[str, Left] = {}

@@ -50,18 +50,26 @@ _users = itertools.count(FIRST_USER + os.getpid() % 10_000 * 10_000)
 class Launch:
     """How one sandbox is launched."""
 
-    def __init__(self, spec: SandboxSpec, seccomp: int, join: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        spec: SandboxSpec,
+        seccomp: int,
+        join: Sequence[Path] = (),
+        nodes: Sequence[Path] = (),
+    ) -> None:
         """Prepare a launch.
 
         Args:
             spec: What the task asks for.
             seccomp: The descriptor, to be inherited, of the system-call filter.
             join: Files to which the sandbox's first process writes its id: control groups.
+            nodes: Devices of the host that the sandbox may use: those of its GPUs.
         """
         self.python = sys.executable
         self._spec = spec
         self._seccomp = seccomp
         self._join = join
+        self._nodes = nodes
         self._root = os.geteuid() == 0
         self._staged: dict[Path, Path] = {}
 
@@ -114,14 +122,19 @@ class Launch:
             yield from self._bind(
                 Path(__file__).resolve().parent / "etc" / name, Path("/etc") / name
             )
-        for mount in self._spec.mounts:
-            yield from self._bind(self._mountable(mount.source), Path(mount.target))
-        yield from self._counters()
+        yield from self._of_its_own()
         yield from ("--size", str(self._spec.workspace_limit), "--tmpfs", self._spec.workdir)
         yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", self._spec.workdir)
 
-    def _counters(self) -> Iterator[str]:
-        """What tells the helper that memory ran out."""
+    def _of_its_own(self) -> Iterator[str]:
+        """What this sandbox sees and others do not: data, devices, and its memory's counters.
+
+        The counters tell the helper that memory ran out.
+        """
+        for mount in self._spec.mounts:
+            yield from self._bind(self._mountable(mount.source), Path(mount.target))
+        for node in self._nodes:
+            yield from ("--dev-bind", str(self._within_reach(node)), str(node))
         for group in {procs.parent for procs in self._join}:
             for place, name in OOM_COUNTERS.items():
                 if (group / name).exists():

@@ -18,9 +18,11 @@ from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.channel import Channel, ChannelSandbox, start_helper
 from proctor.sandbox_backends.engine import Engine
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
+from proctor.sandbox_backends.gpus import refuse_without_lease
 from proctor.sandbox_backends.helper import BOOT_ARGS
 from proctor.sandbox_backends.image import Recipe, build_image, image_name
 from proctor.sandbox_backends.network import networked
+from proctor.sandbox_backends.nvml import Gpu
 from proctor.sandbox_backends.servers import LABEL, is_dead, this_server
 from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
@@ -119,9 +121,10 @@ class DockerBackend:
 
     @asynccontextmanager
     async def __call__(
-        self, spec: SandboxSpec, gpus: Sequence[str] = ()
+        self, spec: SandboxSpec, gpus: Sequence[Gpu] = ()
     ) -> AsyncGenerator[Sandbox]:
-        """Open a sandbox; `gpus` are the UUIDs of those that it alone may use."""
+        """Open a sandbox; `gpus` are those that it alone may use."""
+        refuse_without_lease(spec, gpus)
         image = await self.prepare(spec.image)
         wanted = self._settings(spec, image, gpus)
         async with self._engine.container(wanted) as container:
@@ -146,7 +149,7 @@ class DockerBackend:
                     foreground_s=spec.foreground_s,
                     network=spec.network,
                     image=f"{image}@{container.image}",
-                    gpus=tuple(gpus),
+                    gpus=tuple(gpu.uuid for gpu in gpus),
                     overrides=None if self._overrides == Overrides() else self._overrides,
                 )
                 env = environment(found.python, home=SCRATCH, cpus=spec.cpus, path=found.path)
@@ -154,14 +157,14 @@ class DockerBackend:
                     env = {**env, **proxies}
                     yield ChannelSandbox(channel, info, env=env, rlimits=LIMITS_ALWAYS)
 
-    def _settings(self, spec: SandboxSpec, image: str, gpus: Sequence[str]) -> dict[str, Any]:
+    def _settings(self, spec: SandboxSpec, image: str, gpus: Sequence[Gpu]) -> dict[str, Any]:
         settings = container_settings(spec, image)
         if self._engine.is_podman:
             settings = merged(settings, _podmans_own(spec))
         if gpus:
             request = {
                 "driver": self._overrides.gpu_driver or "nvidia",
-                "device_ids": list(gpus),
+                "device_ids": [gpu.uuid for gpu in gpus],
                 "capabilities": [["gpu"]],
             }
             settings["device_requests"] = [request]

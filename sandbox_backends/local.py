@@ -30,8 +30,10 @@ from proctor.sandbox_backends.channel import (
 )
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
+from proctor.sandbox_backends.gpus import refuse_without_lease
 from proctor.sandbox_backends.helper import BOOT_ARGS
 from proctor.sandbox_backends.network import networked
+from proctor.sandbox_backends.nvml import Gpu
 from proctor.sandbox_backends.seccomp import filter_to_inherit
 from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
@@ -75,11 +77,19 @@ def local_backend() -> Backend:
 
 @asynccontextmanager
 async def open_bubblewrap(
-    spec: SandboxSpec, egress: Egress | None = None
+    spec: SandboxSpec, gpus: Sequence[Gpu] = (), *, egress: Egress | None = None
 ) -> AsyncGenerator[Sandbox]:
-    """Open a sandbox of namespaces; `egress` are the operator's settings of its network."""
+    """Open a sandbox of namespaces.
+
+    Args:
+        spec: What the task asks for.
+        gpus: Those whose device nodes it sees, and no other's.
+        egress: The operator's settings of its network.
+    """
+    refuse_without_lease(spec, gpus)
+    nodes = tuple(dict.fromkeys(node for gpu in gpus for node in gpu.nodes))
     with control_group(spec) as join, filter_to_inherit() as seccomp:
-        launch = Launch(spec, seccomp, join)
+        launch = Launch(spec, seccomp, join, nodes)
         info = SandboxInfo(
             backend="local",
             isolation="namespaces",
@@ -91,9 +101,12 @@ async def open_bubblewrap(
             network=spec.network,
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
+            gpus=tuple(gpu.uuid for gpu in gpus),
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
+        if gpus:
+            env |= _visible(info)
         command = launch.command([launch.python, *BOOT_ARGS])
         async with (
             _helper(command, SCRATCH, inherit=(seccomp,)) as channel,
@@ -103,8 +116,12 @@ async def open_bubblewrap(
 
 
 @asynccontextmanager
-async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
-    """Open a "sandbox" of ordinary processes, for machines that offer nothing better."""
+async def open_plain(spec: SandboxSpec, gpus: Sequence[Gpu] = ()) -> AsyncGenerator[Sandbox]:
+    """Open a "sandbox" of ordinary processes, for machines that offer nothing better.
+
+    Nothing but the environment keeps it from other GPUs than `gpus`.
+    """
+    refuse_without_lease(spec, gpus)
     if spec.isolation_required:
         raise SandboxStartError(
             "this task refuses a sandbox without isolation, and bubblewrap cannot be used here: "
@@ -128,9 +145,10 @@ async def open_plain(spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
             network="internet",  # the host's own, whatever the task asks for
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
+            gpus=tuple(gpu.uuid for gpu in gpus),
         )
         limits = {**LIMITS_ALWAYS, **_limits_per_process(spec)}
-        env = environment(sys.executable, home=info.scratch, cpus=spec.cpus)
+        env = environment(sys.executable, home=info.scratch, cpus=spec.cpus) | _visible(info)
         async with _helper([sys.executable, *BOOT_ARGS], str(root / "output")) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
 
@@ -140,6 +158,11 @@ def _make_places(place: Path) -> Path:
     for name in ("workspace", "home"):
         (root / name).mkdir()
     return root
+
+
+def _visible(info: SandboxInfo) -> dict[str, str]:
+    """What tells CUDA which GPUs to use: an empty list means none, no list means all."""
+    return {"CUDA_VISIBLE_DEVICES": ",".join(info.gpus)}
 
 
 def _limits_per_process(spec: SandboxSpec) -> Mapping[str, int]:

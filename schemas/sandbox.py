@@ -97,6 +97,9 @@ class SandboxSpec(Value):
     """What the agent can reach, over HTTP and HTTPS alone."""
     gpus: int = Field(default=0, ge=0)
     """GPUs for this sandbox alone."""
+    never_gpus: bool = False
+    """Open it without GPUs, whatever is set over it: verdict code, say, must not hold the one that
+    the code it judges waits for."""
     image: str | None = Field(default=None, min_length=1)
     """The container image; None takes the backend's own."""
     mounts: tuple[Mount, ...] = ()
@@ -145,6 +148,8 @@ class Overrides(Value):
     def applied_to(self, spec: SandboxSpec) -> SandboxSpec:
         """`spec` with what is set here."""
         own = {"cpus": self.cpus, "memory_bytes": self.memory_bytes, "gpus": self.gpus}
+        if spec.never_gpus:
+            own["gpus"] = 0
         return spec.model_copy(update={k: v for k, v in own.items() if v is not None})
 
 

@@ -56,6 +56,7 @@ class Session:
         self._idle.set()
         self._ended = anyio.Event()
         self._wanted, self._ready, self._released = anyio.Event(), anyio.Event(), anyio.Event()
+        self._opening = anyio.CancelScope()
 
     @property
     def time_left_s(self) -> float:
@@ -127,7 +128,7 @@ class Session:
         self._wanted.set()
         await self._ready.wait()
         if self.sandbox is None or self.error is not None:
-            raise SandboxStartError(self.error or "the sandbox did not start")
+            raise SandboxStartError(self.error or "the session ended before its sandbox was open")
         return self.sandbox
 
     async def keep_sandbox(self, backend: Backend) -> None:
@@ -136,14 +137,15 @@ class Session:
         Raises:
             SandboxError: It did not come up.
         """
-        await self._wanted.wait()
         try:
-            async with backend(self.task.sandbox) as sandbox:
-                await sandbox.restore(await run_sync(pack, self.task.workspace))
-                await self.record.append("sandbox_ready", sandbox.info.model_dump())
-                self.sandbox = sandbox
-                self._ready.set()
-                await self._released.wait()
+            with self._opening:  # around all of it: a scope must not end within what it opened
+                await self._wanted.wait()
+                async with backend(self.task.sandbox) as sandbox:
+                    await sandbox.restore(await run_sync(pack, self.task.workspace))
+                    await self.record.append("sandbox_ready", sandbox.info.model_dump())
+                    self.sandbox = sandbox
+                    self._ready.set()
+                    await self._released.wait()
         except (SandboxError, OSError) as error:
             self.error = f"the sandbox failed: {error}"
             raise SandboxStartError(self.error) from error
@@ -151,9 +153,20 @@ class Session:
             self._ready.set()
 
     def release_sandbox(self) -> None:
-        """Let the sandbox go; it was not, and will not be, wanted otherwise."""
+        """Let the sandbox go; one that is still being opened, or waited for, is given up."""
         self._released.set()
-        self._wanted.set()
+        if not self._ready.is_set():
+            self._opening.cancel()
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether its sandbox is wanted, and not there yet."""
+        return self._wanted.is_set() and not self._ready.is_set()
+
+    @property
+    def was_given_up(self) -> bool:
+        """Whether it ended before it had a sandbox, so that there is no work to keep."""
+        return self._opening.cancel_called
 
     def begin_ending(self) -> None:
         """Refuse new calls from now on.

@@ -213,7 +213,11 @@ class Sessions:
                 session.finish_ending()
 
     async def _end(self, session: Session, answer: str, ending: Ending) -> None:
+        if ending != "submit" and session.is_opening:
+            session.release_sandbox()  # those who wait for it need not wait any longer
         await session.end_calls()
+        if session.is_opening:
+            session.release_sandbox()
         try:
             submission = await self._take(session, answer, ending)
         except SubmissionError as error:
@@ -225,6 +229,9 @@ class Sessions:
                 snapshot_sha256=None, problem=str(error),
             )  # fmt: skip
         except (SandboxError, OSError) as error:
+            if ending == "abandoned" and session.was_given_up:
+                await session.settle("abandoned")
+                return
             await self.fail(
                 session, f"the workspace could not be kept: {str(error) or 'it took too long'}"
             )
@@ -248,8 +255,8 @@ class Sessions:
 
     async def _take(self, session: Session, answer: str, ending: Ending) -> Submission:
         """Freeze the workspace: nothing of the agent's runs while it is read."""
-        sandbox = await session.open_sandbox()
         with anyio.fail_after(ABANDON_WITHIN_S if ending == "abandoned" else TAKE_WITHIN_S):
+            sandbox = await session.open_sandbox()
             await sandbox.kill_all()
             async with session.record.new_snapshot() as target:
                 limit = session.task.sandbox.workspace_bytes

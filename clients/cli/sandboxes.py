@@ -14,6 +14,7 @@ from proctor.clients.cli.options import complain, usage_error
 
 if TYPE_CHECKING:
     from proctor.sandbox_backends.base import Backend
+    from proctor.sandbox_backends.gpus import Opener
     from proctor.schemas.sandbox import Overrides, SandboxSpec
 
 PANEL = "Sandboxes"
@@ -137,7 +138,7 @@ async def backend_of(
 async def _chosen(
     stack: AsyncExitStack, options: SandboxOptions, overrides: "Overrides", *, may_build: bool
 ) -> "Backend":
-    from proctor.schemas.errors import SandboxStartError
+    from proctor.sandbox_backends.gpus import GpuPool, on_gpus
 
     if ":" in options.backend:
         return _own(options)
@@ -146,6 +147,17 @@ async def _chosen(
             f"there is no backend {options.backend!r}; it is one of {', '.join(NAMES)}, "
             "or FILE.py:FUNCTION"
         )
+    if options.backend == "gpu":
+        await _check_gpus()
+    return on_gpus(GpuPool(), await _opener(stack, options, overrides, may_build=may_build))
+
+
+async def _opener(
+    stack: AsyncExitStack, options: SandboxOptions, overrides: "Overrides", *, may_build: bool
+) -> "Opener":
+    """What opens sandboxes, on GPUs that are leased already."""
+    from proctor.schemas.errors import SandboxStartError
+
     if options.backend in ("bubblewrap", "none"):
         return _local(options, overrides)
     try:
@@ -156,9 +168,23 @@ async def _chosen(
     return _local(options, overrides)
 
 
+async def _check_gpus() -> None:
+    """Refuse to start where no GPU can be leased."""
+    from anyio.to_thread import run_sync
+
+    from proctor.sandbox_backends.nvml import installed_gpus
+    from proctor.schemas.errors import SandboxStartError
+
+    try:
+        if not await run_sync(installed_gpus):
+            usage_error("--backend gpu cannot be had: the NVIDIA driver here has no GPU to offer")
+    except SandboxStartError as error:
+        usage_error(f"--backend gpu cannot be had: {error}")
+
+
 async def _docker(
     stack: AsyncExitStack, overrides: "Overrides", *, must: bool, build: bool
-) -> "Backend":
+) -> "Opener":
     """Containers, with their image at hand unless they are taken whatever it costs."""
     from proctor.sandbox_backends.docker import DockerBackend
     from proctor.schemas.errors import SandboxStartError
@@ -172,7 +198,7 @@ async def _docker(
     return found
 
 
-def _local(options: SandboxOptions, overrides: "Overrides") -> "Backend":
+def _local(options: SandboxOptions, overrides: "Overrides") -> "Opener":
     """Bubblewrap, or plain processes if that is what was asked for or all that there is."""
     from proctor.sandbox_backends.cgroup import sweep
     from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, open_plain
@@ -183,8 +209,8 @@ def _local(options: SandboxOptions, overrides: "Overrides") -> "Backend":
     problem = None if options.backend == "none" else bubblewrap_problem()
     if options.backend != "none" and problem is None:
         return open_bubblewrap
-    if options.backend == "bubblewrap":
-        usage_error(f"--backend bubblewrap cannot be had: {problem}")
+    if options.backend in ("bubblewrap", "gpu"):
+        usage_error(f"--backend {options.backend} cannot be had: {problem}")
     why = f" ({problem})" if problem else ""
     complain(
         f"proctor: WARNING: no isolation{why}: agents' code runs as plain processes of this user "

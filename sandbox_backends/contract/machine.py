@@ -92,6 +92,15 @@ async def sandboxes_share_no_workspace_and_no_jobs(backend: Backend) -> None:
         expect_equal(await other.jobs(), (), "the other sandbox's jobs")
 
 
+async def no_sandbox_finds_anything_of_an_earlier_one(backend: Backend) -> None:
+    for _ in range(3):
+        async with backend(SPEC) as sandbox:
+            place = sandbox.info.scratch
+            left = await bash(sandbox, f"ls -A; ls {place}/mine 2>/dev/null")
+            expect_equal(left, "", "what an earlier sandbox left in workspace and scratch place")
+            await bash(sandbox, f"touch mine {place}/mine")
+
+
 async def a_sandbox_that_was_closed_is_lost(backend: Backend) -> None:
     async with backend(SPEC) as sandbox:
         pass

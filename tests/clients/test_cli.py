@@ -44,7 +44,9 @@ def test_run_lets_the_oracle_work_a_task_and_keeps_everything(
     assert "No model took part." in result.stdout
     assert "no model takes part" in result.stderr
     (row,) = [line for line in result.stdout.splitlines() if line.startswith("mini")]
-    assert re.match(r"mini +oracle +9/10 +100% of 9 +[\d.]+ s +local +(namespaces|none)", row)
+    assert re.match(
+        r"mini +oracle +9/10 +100% of 9 +[\d.]+ s +(local|docker) +(namespaces|container|none)", row
+    )
     place = Path(result.stdout.rpartition("Results: ")[2].strip())
     assert place.parent == tmp_path / "runs"
     kept = place / "mini" / "1"
@@ -116,6 +118,16 @@ def test_a_usage_error_is_exit_code_2_and_says_what_is_wrong(
     result = proctor(*arguments, expect=2)
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_gpu_backend_without_a_driver_says_at_the_start_what_is_missing(proctor: Any) -> None:
+    try:
+        installed_gpus()
+    except SandboxStartError:
+        result = proctor("run", "--backend", "gpu", expect=2)
+        assert "--backend gpu cannot be had: no NVIDIA driver is here" in result.stderr
+    else:
+        pytest.skip("a driver is here")
 
 
 def test_without_isolation_the_warning_is_plain_and_the_result_says_so(
@@ -254,7 +266,9 @@ def test_help_imports_nothing_heavy(proctor_command: list[str]) -> None:
 import sys
 sys.argv[1:] = ["--help"]
 try:
-    from proctor.clients.cli import main
+    from proctor.sandbox_backends.nvml import installed_gpus
+from proctor.schemas.errors import SandboxStartError
+from proctor.clients.cli import main
     main()
 finally:
     print(sorted({"mcp", "fastmcp", "numpy", "pydantic", "uvicorn"} & set(sys.modules)))

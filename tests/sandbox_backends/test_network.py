@@ -40,8 +40,8 @@ INTERNET = SandboxSpec(network="internet")
 BLOCK = bytes(range(256)) * 256
 BLOCKS = 1600
 """100 MiB in all."""
-BOUND = 32 << 20
-"""More than all buffers on the way hold together, and much less than an endless stream."""
+BOUND = 128 << 20
+"""More than the kernel's buffers on the way hold together (about 30 MiB), but no endless stream."""
 NOT_PUBLIC = (
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254",
     "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1",  # noqa: S104
@@ -233,7 +233,8 @@ async def test_the_internet_is_every_name_and_no_private_address(
     lines += [f"CONNECT {host}:{upstream.tunnelled}" for host in literals + odd]
     async with isolating(INTERNET) as sandbox:
         assert await statuses(sandbox, f"GET http://denied.test:{upstream.http}/") == ["200"]
-        assert set(await statuses(sandbox, *lines)) <= {"403", "400"}
+        answers = dict(zip(lines, await statuses(sandbox, *lines), strict=True))
+        assert {line: status for line, status in answers.items() if status != "403"} == {}
     assert upstream.asked == [MIRROR]
 
 
@@ -465,7 +466,7 @@ async def test_a_proxy_does_not_outlive_a_server_that_is_killed() -> None:
     argv = [sys.executable, "-c", SERVER]
     async with await anyio.open_process(argv, stderr=subprocess.PIPE) as server:
         assert server.stdout
-        assert await server.stdout.receive() == b"up\n"
+        assert (await server.stdout.receive()).startswith(b"up")
         (squid,) = squids_of(server.pid)
         server.kill()
         await server.wait()

@@ -12,12 +12,17 @@ from fastmcp import Client
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 
+from proctor.sandbox_backends.gpus import GpuPool, on_gpus
 from proctor.sandbox_backends.local import open_plain
+from proctor.sandbox_backends.nvml import Gpu
+from proctor.schemas.errors import SandboxError, SessionError
+from proctor.schemas.sandbox import Overrides
 
 WORK_TOOLS = [
     "read_file", "write_file", "edit_file", "list_files", "run_python", "bash_exec",
     "job_output", "job_stop", "status", "submit",
 ]  # fmt: skip
+ONE_GPU = Gpu(uuid="GPU-a", name="", memory_free_bytes=0, memory_bytes=0)
 ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
 PNG = (
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc"
@@ -522,6 +527,74 @@ async def test_a_sandbox_that_is_lost_ends_its_session_and_no_other(serving: Any
                 await session.settled.wait()
             assert (await server.record(one["session_id"]))["state"] == "failed"
             assert "stats.py" in await call(friend, "list_files")
+
+
+async def _submit(session: Any, server: Any) -> None:
+    with pytest.raises(SandboxError, match="ended before its sandbox was open"):
+        await server.sessions.submit(session, "")
+
+
+async def _abandon(session: Any, server: Any) -> None:
+    await server.sessions.abandon(session)
+
+
+async def _pass_the_deadline(session: Any, server: Any) -> None:
+    del server
+    await session.settled.wait()
+
+
+@pytest.mark.parametrize(
+    ("end", "time_s", "state"),
+    [(_submit, 600, "failed"), (_abandon, 600, "abandoned"), (_pass_the_deadline, 2, "failed")],
+)
+async def test_a_session_that_ends_leaves_the_queue_for_its_gpu(
+    serving: Any,
+    task_with: Any,
+    mini_task: Path,
+    tmp_path: Path,
+    *,
+    end: Any,
+    time_s: int,
+    state: str,
+) -> None:
+    settings = (mini_task / "task.toml").read_text().replace("time_s = 600", f"time_s = {time_s}")
+    tasks = task_with({"task.toml": settings.replace("[limits]", "[sandbox]\ngpus = 1\n[limits]")})
+    gpus = GpuPool(lambda: [ONE_GPU], tmp_path)
+    with anyio.fail_after(60):
+        async with (
+            gpus.lease(1),
+            serving(tasks=tasks, backend=on_gpus(gpus, open_plain)) as server,
+        ):
+            session = server.sessions.with_id((await server.ticket())["session_id"])
+            async with anyio.create_task_group() as callers:
+
+                async def call_a_tool() -> None:
+                    with pytest.raises((SandboxError, SessionError), match="ended"):
+                        async with server.sessions.working(session):
+                            pass
+
+                callers.start_soon(call_a_tool)
+                await anyio.wait_all_tasks_blocked()
+                await end(session, server)
+            await session.gone.wait()
+            assert session.state == state
+        async with gpus.lease(1):  # nobody is before us
+            pass
+
+
+async def test_grading_on_a_single_gpu_never_waits_for_itself(
+    serving: Any, mini_task: Path, tmp_path: Path
+) -> None:
+    backend = on_gpus(GpuPool(lambda: [ONE_GPU], tmp_path), open_plain)
+    everywhere = Overrides(gpus=1)
+    with anyio.fail_after(120):
+        async with serving(backend=lambda spec: backend(everywhere.applied_to(spec))) as server:
+            ticket = await server.ticket()
+            async with server.client(ticket["token"]) as client:
+                await solve(client, mini_task)
+                await call(client, "submit", answer="")
+            assert (await _graded(server, ticket["session_id"]))["grade"]["score"] > 0
+            assert (await server.record(ticket["session_id"]))["sandbox"]["gpus"] == ["GPU-a"]
 
 
 async def test_resources_show_the_catalog_a_task_and_the_open_one(serving: Any) -> None:
