@@ -76,7 +76,8 @@ class _Relay:
             ValueError: No helper says that.
         """
         number, event = meta.get("relay"), meta.get("event")
-        if event == "open" and isinstance(number, int) and len(self._connections) < CONNECTIONS:
+        known = number in self._connections if isinstance(number, int) else True
+        if event == "open" and not known and len(self._connections) < CONNECTIONS:
             opened = self._connections[number] = _Connection(number)
             self._tasks.start_soon(self._serve, opened)
             return

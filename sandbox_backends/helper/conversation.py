@@ -41,7 +41,6 @@ from proctor.sandbox_backends.helper.processes import (
     oom_kills,
     prctl,
     reap,
-    send_signal,
     touch_files_as,
     wake_on_child,
 )
@@ -253,14 +252,21 @@ class Helper:
                 key.data(events)
             else:
                 self.see_to(key.fd, *key.data)
+        self.see_to_deadlines()
+        for request, job in self.jobs.due():
+            self.reply(request, job.as_job())
+
+    def see_to_deadlines(self) -> None:
+        """See to the commands that have run long enough, by either of their limits."""
         for command in list(self.commands.values()):
             if time.monotonic() >= command.deadline and not command.given_up:
                 command.expire()
+                if command.given_up:  # a stopped child of its supervisor may hold the report open
+                    self.conclude(command, alive=False)
+                    continue
             if time.monotonic() >= command.answer_by and not command.killed:
                 self.jobs.add(command)
                 self.answer(command)
-        for request, job in self.jobs.due():
-            self.reply(request, job.as_job())
 
     def see_to(self, fd: int, command: Command, capture: Capture | None) -> None:
         """See to a command: something was written, or its supervisor reports."""
@@ -268,7 +274,10 @@ class Helper:
             if not capture.drain():  # its supervisor, which holds the other end, is gone
                 self.selector.unregister(fd)
             return
-        alive = command.read_report()
+        self.conclude(command, alive=command.read_report())
+
+    def conclude(self, command: Command, *, alive: bool) -> None:
+        """Answer a command that has ended, and forget one of which nothing is left."""
         if command.ended_at is None and (command.ended or not alive):
             command.end()
             if not command.answered:
@@ -330,7 +339,7 @@ class Helper:
         if not alive:
             watched = [other.supervisor.pid for other in self.commands.values()]
             watched += [other.pid for other in self.idle] + self.preloaded.pids
-            send_signal(descendants(os.getpid(), spare=watched), signal.SIGKILL)
+            kill_tree(os.getpid(), time.monotonic() + KILL_WITHIN_S, spare=watched)
 
     def kill_everything(self) -> None:
         """Leave nothing running but this process."""

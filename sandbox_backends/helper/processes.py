@@ -108,14 +108,15 @@ def reap() -> tuple[list[tuple[int, int]], bool]:
         ended.append((pid, 128 - code if code < 0 else code))
 
 
-def kill_tree(root: int, deadline: float) -> bool:
+def kill_tree(root: int, deadline: float, spare: Iterable[int] = ()) -> bool:
     """Kill all descendants of `root` until none is left; False if some are, at the deadline.
 
-    They are stopped first, all of them, so that none can fork while others are killed.
+    Those in `spare` stay, with what is below them. The others are stopped first, all of them, so
+    that none can fork while others are killed.
     """
     while time.monotonic() < deadline:
         stopped: set[int] = set()
-        while fresh := set(descendants(root)) - stopped:
+        while fresh := set(descendants(root, spare)) - stopped:
             send_signal(fresh, signal.SIGSTOP)
             stopped |= fresh
         if not stopped:

@@ -17,6 +17,8 @@ from fastmcp.client.transports import StreamableHttpTransport
 from jsonschema import Draft202012Validator
 
 from proctor import __version__
+from proctor.sandbox_backends.nvml import installed_gpus
+from proctor.schemas.errors import SandboxStartError
 
 
 @pytest.fixture
@@ -266,9 +268,7 @@ def test_help_imports_nothing_heavy(proctor_command: list[str]) -> None:
 import sys
 sys.argv[1:] = ["--help"]
 try:
-    from proctor.sandbox_backends.nvml import installed_gpus
-from proctor.schemas.errors import SandboxStartError
-from proctor.clients.cli import main
+    from proctor.clients.cli import main
     main()
 finally:
     print(sorted({"mcp", "fastmcp", "numpy", "pydantic", "uvicorn"} & set(sys.modules)))

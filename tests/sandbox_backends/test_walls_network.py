@@ -134,6 +134,21 @@ for family, kind, protocol in ((socket.AF_INET, socket.SOCK_RAW, 1), (socket.AF_
         assert await agent.python(raw) == ""
 
 
+async def test_no_other_kind_of_socket_leads_out(attacked: Any) -> None:
+    kinds = """
+import socket
+for family in range(64):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+        try: socket.socket(family, kind).close()
+        except OSError: continue
+        print(family)
+"""
+    ordinary = {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK}
+    async with attacked() as agent:
+        made = {int(line) for line in (await agent.python(kinds)).split()}
+        assert made <= set(map(int, ordinary))  # such as a virtual machine's to its host
+
+
 SERVE = """
 import socket, sys, time
 held = []

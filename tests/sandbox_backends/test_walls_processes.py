@@ -32,6 +32,21 @@ async def running(agent: Any, marker: str) -> int:
     return int(await agent.python(RUNNING, marker[::-1]))
 
 
+LIMIT = """
+import os, resource
+for name in ("CPU", "NOFILE", "AS", "FSIZE", "NPROC", "DATA", "SIGPENDING"):
+    try: print("limited", name, resource.prlimit(1, getattr(resource, "RLIMIT_" + name), (0, 0)))
+    except OSError: pass
+print("done")
+"""
+
+
+async def test_the_agent_cannot_limit_the_helper(attacked: Any) -> None:
+    async with attacked() as agent:
+        assert await agent.python(LIMIT) == "done\n"
+        assert await agent.is_alive()
+
+
 async def test_no_signal_from_the_agent_reaches_the_helper(attacked: Any) -> None:
     async with attacked() as agent:
         for _ in range(3):
@@ -183,6 +198,20 @@ async def test_stopping_or_killing_all_that_serves_it_keeps_the_agent_from_its_c
                     await agent.sandbox.exec(argv, timeout_s=0.5)
                 await agent.sandbox.write("f", io.BytesIO(b"x"))
                 await agent.sandbox.kill_all()
+        assert await agent.is_alive()
+
+
+@pytest.mark.parametrize(
+    "make",
+    ["mkfifo s.py; (exec 3<>s.py; setsid sleep 300 >/dev/null 2>&1 &)",
+     "ln -s /proc/self/fd/0 s.py", "ln -s /dev/zero s.py", "ln -s /proc/self/mem s.py"],
+)  # fmt: skip
+async def test_no_kind_of_script_brings_the_helper_down(attacked: Any, make: str) -> None:
+    async with attacked() as agent:
+        await agent.bash(make)
+        argv = [agent.sandbox.info.python, f"{agent.sandbox.info.workdir}/s.py"]
+        with anyio.fail_after(60):
+            await agent.sandbox.exec(argv, timeout_s=1, preloaded=True)
         assert await agent.is_alive()
 
 

@@ -80,7 +80,8 @@ async def test_neither_proctors_code_nor_any_task_is_there(attacked: Any) -> Non
 
 
 LEAVE = """
-import ctypes, os, socket, sys
+import ctypes, os, sys
+ADD_KEY = {"x86_64": 248, "aarch64": 217}[os.uname().machine]
 libc, canary = ctypes.CDLL(None), b"canary-left-behind"
 for place in sys.argv[1:]:
     for top, _, _ in os.walk(place):
@@ -90,15 +91,20 @@ libc.shmget(0x5A5A, ctypes.c_size_t(4096), 0o1666)
 libc.semget(0x5A5A, 1, 0o1666)
 libc.msgget(0x5A5A, 0o1666)
 libc.mq_open(b"/canary-left-behind", 0o102, 0o666, None)
+for ring in (-1, -2, -3, -4, -5):
+    libc.syscall(ADD_KEY, b"user", b"canary-left-behind", canary, 8, ring)
 """
 PLACES = ("/tmp", "/dev", "/var", "/run", "/workspace", "/etc", "/home")  # noqa: S108
 FIND = """
 import ctypes, os
+KEYCTL = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
 libc = ctypes.CDLL(None)
 for name in ("shmget", "semget", "msgget"):
     size = (ctypes.c_size_t(1),) if name != "msgget" else ()
     if getattr(libc, name)(0x5A5A, *size, 0) >= 0: print("found", name)
 if libc.mq_open(b"/canary-left-behind", 0) >= 0: print("found a queue")
+for ring in (-1, -2, -3, -4, -5):
+    if libc.syscall(KEYCTL, 10, ring, b"user", b"canary-left-behind", 0) >= 0: print("found a key")
 for top, directories, names in os.walk("/"):
     if top == "/": directories[:] = [each for each in directories if each not in ("proc", "sys")]
     if "canary-left-behind" in names: print("found in", top)

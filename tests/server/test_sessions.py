@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from fastmcp import Client
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 
+from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.gpus import GpuPool, on_gpus
 from proctor.sandbox_backends.local import open_plain
 from proctor.sandbox_backends.nvml import Gpu
 from proctor.schemas.errors import SandboxError, SessionError
-from proctor.schemas.sandbox import Overrides
+from proctor.schemas.sandbox import Overrides, SandboxSpec
 
 WORK_TOOLS = [
     "read_file", "write_file", "edit_file", "list_files", "run_python", "bash_exec",
@@ -586,9 +588,12 @@ async def test_grading_on_a_single_gpu_never_waits_for_itself(
     serving: Any, mini_task: Path, tmp_path: Path
 ) -> None:
     backend = on_gpus(GpuPool(lambda: [ONE_GPU], tmp_path), open_plain)
-    everywhere = Overrides(gpus=1)
+
+    def overridden(spec: SandboxSpec) -> AbstractAsyncContextManager[Sandbox]:
+        return backend(Overrides(gpus=1).applied_to(spec))
+
     with anyio.fail_after(120):
-        async with serving(backend=lambda spec: backend(everywhere.applied_to(spec))) as server:
+        async with serving(backend=overridden) as server:
             ticket = await server.ticket()
             async with server.client(ticket["token"]) as client:
                 await solve(client, mini_task)
