@@ -45,7 +45,7 @@ class SnapshotInfo(Value):
     """What a snapshot holds."""
 
     files: int
-    """Entries: files, directories and links."""
+    """Plain files alone; directories and links are in it, too."""
     bytes: int
     """Content alone, without the archive's headers."""
     skipped: tuple[str, ...] = ()

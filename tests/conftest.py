@@ -17,8 +17,6 @@ from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, 
 from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
 
-pytest.register_assert_rewrite("proctor.sandbox_backends.contract")
-
 REQUIRE_BUBBLEWRAP = "PROCTOR_REQUIRE_BUBBLEWRAP"
 REQUIRE_DOCKER = "PROCTOR_REQUIRE_DOCKER"
 

@@ -1,4 +1,4 @@
-"""The contract, on every backend; and what is particular to ours."""
+"""The contract that every backend keeps, and what is particular to our helper."""
 
 import io
 import os
@@ -13,13 +13,14 @@ import pytest
 from proctor.sandbox_backends.archive import extract
 from proctor.sandbox_backends.base import Backend
 from proctor.sandbox_backends.contract import CHECKS, Check, NotApplicableError
-from proctor.sandbox_backends.contract.checking import SPEC, bash
-from proctor.sandbox_backends.contract.jobs import job_of, text_of
 from proctor.schemas.errors import SandboxLostError
+from proctor.schemas.sandbox import SandboxSpec
+
+SPEC = SandboxSpec()
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-async def test_a_backend_keeps_the_contract(backend: Backend, check: Check) -> None:
+async def test_every_backend_keeps_the_contract(backend: Backend, check: Check) -> None:
     try:
         await check(backend)
     except NotApplicableError as reason:
@@ -31,7 +32,8 @@ async def test_nothing_runs_after_a_sandbox_is_closed(
 ) -> None:
     marker = f"left-{tmp_path}"
     async with backend(SPEC) as sandbox:
-        await bash(sandbox, f"setsid nohup bash -c 'exec -a {marker} sleep 305' >/dev/null 2>&1 &")
+        daemon = f"setsid nohup bash -c 'exec -a {marker} sleep 305' >/dev/null 2>&1 &"
+        await sandbox.exec(["bash", "-c", daemon], timeout_s=30)
         await processes.appear(marker)
     await processes.vanish(marker)
 
@@ -45,6 +47,33 @@ async def test_a_helper_that_dies_loses_the_sandbox_and_says_so(backend: Backend
             await sandbox.exec(["sleep", "20"], timeout_s=20)
         with pytest.raises(SandboxLostError):
             await sandbox.list("")
+
+
+async def test_the_environment_holds_these_names_and_no_other(backend: Backend) -> None:
+    async with backend(SPEC) as sandbox:
+        result = await sandbox.exec(["env"], timeout_s=30)
+    names = {line.partition("=")[0] for line in result.stdout.text().splitlines()}
+    assert names - {"CUDA_VISIBLE_DEVICES"} == {
+        "PATH", "HOME", "TMPDIR", "USER", "LANG", "TERM", "PYTHONUNBUFFERED", "MPLBACKEND",
+        "OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "LOGNAME",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("argv", [["/no/such/program"], ["bash", "-c", "true\0"]])
+async def test_a_command_that_cannot_run_ends_with_126(backend: Backend, argv: list[str]) -> None:
+    async with backend(SPEC) as sandbox:
+        result = await sandbox.exec(argv, timeout_s=30)
+    assert result.exit_code == 126
+    assert "cannot run it" in result.stderr.text()
+
+
+async def test_the_file_of_a_flood_of_output_is_bounded(backend: Backend) -> None:
+    async with backend(SPEC) as sandbox:
+        flood = await sandbox.exec(["head", "-c", "1G", "/dev/zero"], timeout_s=120)
+        assert flood.stdout.total == 1 << 30
+        assert flood.stdout.spool is not None
+        size = await sandbox.exec(["stat", "-c", "%s", flood.stdout.spool], timeout_s=30)
+        assert int(size.stdout.text()) <= 32 << 20
 
 
 def test_extracting_an_archive_writes_plain_files_and_nothing_outside(tmp_path: Path) -> None:
@@ -73,22 +102,3 @@ def _helpers() -> list[int]:
             if b"no helper was sent" in path.read_bytes():
                 found.append(int(path.parent.name))
     return found
-
-
-async def test_stopping_a_job_kills_its_whole_tree(
-    backend: Backend, processes: Any, tmp_path: Any
-) -> None:
-    marker = f"job-{tmp_path.name}"
-    daemon = (
-        f"(setsid bash -c 'trap \"\" TERM INT HUP; exec -a {marker} sleep 300' >/dev/null 2>&1 &)"
-    )
-    async with backend(SPEC) as sandbox:
-        job = await job_of(sandbox, f"{daemon}; sleep 300")
-        other = await job_of(sandbox, "until [ -e go ]; do sleep 0.05; done; echo lived")
-        await processes.appear(marker)
-        stopped = await sandbox.job_stop(job)
-        assert (stopped.running, stopped.exit_code) == (False, None)
-        assert not processes.marked(marker)
-        await sandbox.exec(["touch", "go"], timeout_s=30)
-        assert await text_of(sandbox, other) == "lived\n"
-        assert (await sandbox.job_stop(other)).exit_code == 0
