@@ -2,8 +2,6 @@
 
 ``python benchmarks/sandbox.py [--rounds N] [--json FILE] [MEASURE]...`` prints a table and writes
 JSON. It needs a container engine with the sandbox image (``proctor image build``) and bubblewrap.
-The measures against swe-rex need the extra package: ``pip install swe-rex`` here, and the same in
-an image: ``proctor image build --package swe-rex``.
 """
 
 import argparse
