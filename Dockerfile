@@ -23,7 +23,8 @@ FROM ${BASE} AS sandbox
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 procps \
     && rm -rf /var/lib/apt/lists/* \
-    && groupadd --gid 10001 agent && useradd --uid 10001 --gid 10001 --home-dir /tmp --shell /bin/bash agent
+    && groupadd --gid 10001 agent \
+    && seq 10001 11000 | sed 's|.*|agent:x:&:10001::/tmp:/bin/bash|' >> /etc/passwd
 COPY --from=packages /opt/ml /opt/ml
 ENV PATH=/opt/ml/bin:/usr/local/bin:/usr/bin:/bin
 LABEL proctor.image=sandbox

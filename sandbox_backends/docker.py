@@ -6,6 +6,8 @@ another user with none. When the server dies, the engine closes that stream, at 
 ends and the engine removes the container.
 """
 
+import itertools
+import random
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -30,9 +32,11 @@ from proctor.schemas.sandbox import Mount, Overrides, SandboxInfo, SandboxSpec
 
 Settings: TypeAlias = Mapping[str, Any]
 """Of a container, as docker-py's ``containers.create`` takes them."""
-AGENT = 10001
-"""The user and the group of the agent; the image's user of that name. Low enough to exist where
-an engine maps users, and one that no host gives to a person."""
+AGENTS = range(10001, 11001)
+"""The users that agents are, in turn, all called ``agent`` in our image: the kernel counts some of
+what a user holds on the whole machine, inotify's instances for one. Low enough to exist where an
+engine maps users, and none that a host gives to a person."""
+AGENT_GROUP = 10001
 HELPER_RIGHTS = ("SETUID", "SETGID", "KILL")
 SCRATCH = "/tmp"  # noqa: S108 - in the sandbox, whose /tmp is its own
 TMP_BYTES = 1 << 30
@@ -45,6 +49,8 @@ DESCRIPTORS = 8192
 PROCESSES = 32_768
 """Of the agents' user on the whole machine; each sandbox has a limit of its own."""
 CPU_SHARES = 256
+
+_users = itertools.cycle(random.sample(AGENTS, len(AGENTS)))
 
 
 class DockerBackend:
@@ -126,7 +132,8 @@ class DockerBackend:
         """Open a sandbox; `gpus` are those that it alone may use."""
         refuse_without_lease(spec, gpus)
         image = await self.prepare(spec.image)
-        wanted = self._settings(spec, image, gpus)
+        user = next(_users)
+        wanted = self._settings(spec, image, gpus, user)
         async with self._engine.container(wanted) as container:
 
             async def why_gone() -> str:
@@ -135,7 +142,7 @@ class DockerBackend:
             channel = Channel(container.stdin, container.stdout, why_gone)
             async with channel.reading():
                 found = await start_helper(
-                    channel, f"{SCRATCH}/output", container.complaints, (AGENT, AGENT)
+                    channel, f"{SCRATCH}/output", container.complaints, (user, AGENT_GROUP)
                 )
                 info = SandboxInfo(
                     backend="docker",
@@ -150,15 +157,17 @@ class DockerBackend:
                     network=spec.network,
                     image=f"{image}@{container.image}",
                     gpus=tuple(gpu.uuid for gpu in gpus),
-                    overrides=None if self._overrides == Overrides() else self._overrides,
+                    overrides=self._overrides.if_any(),
                 )
                 env = environment(found.python, home=SCRATCH, cpus=spec.cpus, path=found.path)
                 async with networked(channel, spec.network, self._egress) as proxies:
                     env = {**env, **proxies}
                     yield ChannelSandbox(channel, info, env=env, rlimits=LIMITS_ALWAYS)
 
-    def _settings(self, spec: SandboxSpec, image: str, gpus: Sequence[Gpu]) -> dict[str, Any]:
-        settings = container_settings(spec, image)
+    def _settings(
+        self, spec: SandboxSpec, image: str, gpus: Sequence[Gpu], user: int
+    ) -> dict[str, Any]:
+        settings = container_settings(spec, image, user)
         if self._engine.is_podman:
             settings = merged(settings, _podmans_own(spec))
         if gpus:
@@ -171,9 +180,9 @@ class DockerBackend:
         return merged(settings, self._overrides.container)
 
 
-def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
+def container_settings(spec: SandboxSpec, image: str, user: int) -> dict[str, Any]:
     """A hardened container for `spec`, as docker-py's ``containers.create`` takes it."""
-    own = f"rw,nosuid,nodev,exec,uid={AGENT},gid={AGENT},nr_inodes={FILES_AT_MOST}"
+    own = f"rw,nosuid,nodev,exec,uid={user},gid={AGENT_GROUP},nr_inodes={FILES_AT_MOST}"
     settings: dict[str, Any] = {
         "image": image,
         "name": f"proctor-{secrets.token_hex(6)}",

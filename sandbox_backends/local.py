@@ -37,7 +37,7 @@ from proctor.sandbox_backends.nvml import Gpu
 from proctor.sandbox_backends.seccomp import filter_to_inherit
 from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
-from proctor.schemas.sandbox import SandboxInfo, SandboxSpec
+from proctor.schemas.sandbox import Overrides, SandboxInfo, SandboxSpec
 
 STOP_WITHIN_S = 10.0
 SCRATCH = "/tmp/output"  # noqa: S108 - in the sandbox, whose /tmp is its own
@@ -77,13 +77,18 @@ def local_backend() -> Backend:
 
 @asynccontextmanager
 async def open_bubblewrap(
-    spec: SandboxSpec, gpus: Sequence[Gpu] = (), *, egress: Egress | None = None
+    spec: SandboxSpec,
+    gpus: Sequence[Gpu] = (),
+    *,
+    overrides: Overrides | None = None,
+    egress: Egress | None = None,
 ) -> AsyncGenerator[Sandbox]:
     """Open a sandbox of namespaces.
 
     Args:
-        spec: What the task asks for.
+        spec: What the task asks for, as the operator's overrides changed it.
         gpus: Those whose device nodes it sees, and no other's.
+        overrides: What the operator set, for the record.
         egress: The operator's settings of its network.
     """
     refuse_without_lease(spec, gpus)
@@ -102,6 +107,7 @@ async def open_bubblewrap(
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
             gpus=tuple(gpu.uuid for gpu in gpus),
+            overrides=overrides.if_any() if overrides else None,
         )
         limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
@@ -116,7 +122,9 @@ async def open_bubblewrap(
 
 
 @asynccontextmanager
-async def open_plain(spec: SandboxSpec, gpus: Sequence[Gpu] = ()) -> AsyncGenerator[Sandbox]:
+async def open_plain(
+    spec: SandboxSpec, gpus: Sequence[Gpu] = (), *, overrides: Overrides | None = None
+) -> AsyncGenerator[Sandbox]:
     """Open a "sandbox" of ordinary processes, for machines that offer nothing better.
 
     Nothing but the environment keeps it from other GPUs than `gpus`.
@@ -146,6 +154,7 @@ async def open_plain(spec: SandboxSpec, gpus: Sequence[Gpu] = ()) -> AsyncGenera
             memory_bytes=spec.memory_bytes,
             foreground_s=spec.foreground_s,
             gpus=tuple(gpu.uuid for gpu in gpus),
+            overrides=overrides.if_any() if overrides else None,
         )
         limits = {**LIMITS_ALWAYS, **_limits_per_process(spec)}
         env = environment(sys.executable, home=info.scratch, cpus=spec.cpus) | _visible(info)

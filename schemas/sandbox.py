@@ -1,6 +1,7 @@
 """What a sandbox should be, what it turned out to be, and what a command in it did."""
 
 import itertools
+from ipaddress import ip_network
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -141,9 +142,20 @@ class Overrides(Value):
     gpus: int | None = Field(default=None, ge=0)
     gpu_driver: str | None = Field(default=None, min_length=1)
     """The driver of the container engine's device requests; ``nvidia`` by default."""
+    allow_private: tuple[str, ...] = ()
+    """Private networks, in CIDR notation, that a task's network may lead to: where a mirror is."""
     container: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Settings of the container engine, as docker-py's ``containers.create`` names them; merged
     last, at every depth."""
+
+    @field_validator("allow_private")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(each)) for each in networks)
+
+    def if_any(self) -> "Overrides | None":
+        """These, or None where nothing is set."""
+        return None if self == Overrides() else self
 
     def applied_to(self, spec: SandboxSpec) -> SandboxSpec:
         """`spec` with what is set here."""

@@ -64,6 +64,15 @@ class SandboxOptions:
         str | None,
         typer.Option(rich_help_panel=PANEL, help="The container engine's GPU driver: nvidia."),
     ] = None
+    allow_private: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR",
+            rich_help_panel=PANEL,
+            help="A private network that a task's network may lead to, such as a mirror's: "
+            "10.1.2.3/32. May be given several times.",
+        ),
+    ] = None
     container_settings: Annotated[
         Path | None,
         typer.Option(
@@ -76,15 +85,24 @@ class SandboxOptions:
 
     def overrides(self) -> "Overrides":
         """What the operator sets over every task."""
+        from pydantic import ValidationError
+
         from proctor.schemas.sandbox import Overrides
 
-        return Overrides(
-            cpus=self.cpus,
-            memory_bytes=_bytes_of(self.memory) if self.memory else None,
-            gpus=1 if self.backend == "gpu" and self.gpus is None else self.gpus,
-            gpu_driver=self.gpu_driver,
-            container=_settings_of(self.container_settings) if self.container_settings else {},
-        )
+        memory = _bytes_of(self.memory) if self.memory else None
+        settings = _settings_of(self.container_settings) if self.container_settings else {}
+        try:
+            return Overrides(
+                cpus=self.cpus,
+                memory_bytes=memory,
+                gpus=1 if self.backend == "gpu" and self.gpus is None else self.gpus,
+                gpu_driver=self.gpu_driver,
+                allow_private=tuple(self.allow_private or ()),
+                container=settings,
+            )
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+            usage_error(f"--allow-private: {problem}")
 
 
 def with_sandbox_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -187,9 +205,12 @@ async def _docker(
 ) -> "Opener":
     """Containers, with their image at hand unless they are taken whatever it costs."""
     from proctor.sandbox_backends.docker import DockerBackend
+    from proctor.sandbox_backends.squid import Egress
     from proctor.schemas.errors import SandboxStartError
 
-    found = await stack.enter_async_context(DockerBackend.connected(overrides, complain))
+    egress = Egress(allow_private=overrides.allow_private)
+    connected = DockerBackend.connected(overrides, complain, egress)
+    found = await stack.enter_async_context(connected)
     try:
         await found.prepare(may_build=build or must)
     except SandboxStartError as error:
@@ -202,13 +223,15 @@ def _local(options: SandboxOptions, overrides: "Overrides") -> "Opener":
     """Bubblewrap, or plain processes if that is what was asked for or all that there is."""
     from proctor.sandbox_backends.cgroup import sweep
     from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, open_plain
+    from proctor.sandbox_backends.squid import Egress
 
     sweep()
     if overrides.container:
         usage_error("--container-settings go with containers, of which there are none here")
     problem = None if options.backend == "none" else bubblewrap_problem()
     if options.backend != "none" and problem is None:
-        return open_bubblewrap
+        egress = Egress(allow_private=overrides.allow_private)
+        return functools.partial(open_bubblewrap, overrides=overrides, egress=egress)
     if options.backend in ("bubblewrap", "gpu"):
         usage_error(f"--backend {options.backend} cannot be had: {problem}")
     why = f" ({problem})" if problem else ""
@@ -216,7 +239,7 @@ def _local(options: SandboxOptions, overrides: "Overrides") -> "Opener":
         f"proctor: WARNING: no isolation{why}: agents' code runs as plain processes of this user "
         "and can read and change what you can."
     )
-    return open_plain
+    return functools.partial(open_plain, overrides=overrides)
 
 
 def _own(options: SandboxOptions) -> "Backend":

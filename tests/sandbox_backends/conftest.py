@@ -21,8 +21,9 @@ HOLD = "import sys, time\nprint('holds', flush=True)\ntime.sleep(600)"
 class Agent:
     """An agent in its sandbox."""
 
-    def __init__(self, sandbox: Sandbox, canary: str) -> None:
+    def __init__(self, sandbox: Sandbox, neighbour: Sandbox, canary: str) -> None:
         self.sandbox = sandbox
+        self.neighbour = neighbour
         self.canary = canary
         """What the neighbour knows and nobody else may find: as argument, environment, files."""
 
@@ -78,7 +79,7 @@ def attacked(isolating: Backend) -> Attacked:
                 env={"SECRET": canary},
             )
             async with alongside(partial(_watch, neighbour, canary)):
-                yield Agent(sandbox, canary)
+                yield Agent(sandbox, neighbour, canary)
             await _works(neighbour, canary)
 
     return opened

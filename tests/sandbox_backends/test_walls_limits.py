@@ -134,6 +134,25 @@ async def test_using_up_descriptors_hurts_nobody_else(attacked: Any) -> None:
         await agent.sandbox.write("f", io.BytesIO(b"x"))
 
 
+WATCHES = """
+import ctypes, time
+libc = ctypes.CDLL(None)
+held = 0
+while libc.inotify_init() >= 0:
+    held += 1
+print(held, flush=True)
+time.sleep(60)
+"""
+
+
+async def test_what_the_kernel_counts_by_user_is_no_neighbours(attacked: Any) -> None:
+    watch = "import ctypes; print(ctypes.CDLL(None).inotify_init() >= 0)"
+    async with attacked() as agent, agent.meanwhile(WATCHES):
+        assert await agent.python(watch) == "False\n"
+        neighbour = [agent.neighbour.info.python, "-c", watch]
+        assert (await agent.neighbour.exec(neighbour, timeout_s=60)).stdout.text() == "True\n"
+
+
 async def test_a_flood_of_output_from_many_commands_stays_bounded(attacked: Any) -> None:
     flood = "yes $RANDOM & yes $RANDOM >&2 & wait"
     async with attacked() as agent:
