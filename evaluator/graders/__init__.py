@@ -14,18 +14,27 @@ from proctor.schemas.rubric import Criterion
 from proctor.schemas.task import Task
 
 
+def _nothing_to_check(task: Task, options: Any) -> None:  # noqa: ANN401 - each grader's own
+    del task, options
+
+
 class Grader(NamedTuple):
     """One way to measure a criterion."""
 
     options: type[Value]
     measure: Callable[[Work, Any], Awaitable[Score]]
+    check: Callable[[Task, Any], None] = _nothing_to_check
+    """Raises a TaskError where the options do not fit the task, such as a file that is missing."""
+    validate: Callable[[Work, Any], Awaitable[None]] | None = None
+    """Raises a SubmissionError where the hand-in has not the form asked for, judged by what the
+    instructions say alone: names, types and sizes, never values that the labels decide."""
 
 
 GRADERS: Mapping[str, Grader] = {
     "file_exists": Grader(file_exists.Options, file_exists.measure),
     "report_field": Grader(report_field.Options, report_field.measure),
-    "location": Grader(location.Options, location.measure),
-    "behaviour": Grader(behaviour.Options, behaviour.measure),
+    "location": Grader(location.Options, location.measure, location.check),
+    "behaviour": Grader(behaviour.Options, behaviour.measure, behaviour.check),
     "judge": Grader(judge.Options, judge.measure),
 }
 
@@ -58,9 +67,7 @@ def check_options(task: Task) -> None:
     """
     for criterion in task.rubric.criteria:
         options = options_of(criterion)
-        if isinstance(options, behaviour.Options):
-            for path in (options.probe, options.driver):
-                if path not in task.grading:
-                    raise TaskError(f"criterion {criterion.id!r}: there is no grading/{path}")
-        if isinstance(options, location.Options):
-            location.check(task, options)
+        try:
+            GRADERS[criterion.grader].check(task, options)
+        except TaskError as error:
+            raise TaskError(f"criterion {criterion.id!r}: {error}") from error

@@ -5,8 +5,9 @@ from pydantic import Field
 from proctor.evaluator.probes import run_probe
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
-from proctor.schemas.errors import GradingError, ProctorError
+from proctor.schemas.errors import GradingError, ProctorError, TaskError
 from proctor.schemas.grade import Score
+from proctor.schemas.task import Task
 
 
 class Options(Value):
@@ -20,6 +21,17 @@ class Options(Value):
     """What runs the agent's code, below the task's ``grading/``."""
     timeout_s: float = Field(default=120.0, gt=0, le=3600)
     """For the driver on one case."""
+
+
+def check(task: Task, options: Options) -> None:
+    """Check that the files which the options name are there.
+
+    Raises:
+        TaskError: One is not.
+    """
+    for path in (options.probe, options.driver):
+        if path not in task.grading:
+            raise TaskError(f"there is no grading/{path}")
 
 
 async def measure(work: Work, options: Options) -> Score:

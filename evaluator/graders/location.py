@@ -61,17 +61,15 @@ def check(task: Task, options: Options) -> None:
     """
     for place in (place for fault in options.locations for place in fault.places):
         if place.file not in task.workspace:
-            raise TaskError(f"location: there is no {place.file} in the workspace")
+            raise TaskError(f"there is no {place.file} in the workspace")
         count = len(task.workspace[place.file].splitlines())
         if not 1 <= place.lines[0] <= place.lines[1] <= count:
-            raise TaskError(
-                f"location: {place.file} has no lines {list(place.lines)}, only {count}"
-            )
+            raise TaskError(f"{place.file} has no lines {list(place.lines)}, only {count}")
         if place.function:
             span = _function_lines(task.workspace, place.file, place.function)
             if not set(_span(place.lines)) <= span:
                 raise TaskError(
-                    f"location: lines {list(place.lines)} of {place.file} "
+                    f"lines {list(place.lines)} of {place.file} "
                     f"are not in a function {place.function!r}"
                 )
 
