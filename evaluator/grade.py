@@ -2,14 +2,19 @@
 
 import logging
 
+import anyio
+
 from proctor import __version__
 from proctor.evaluator.graders import GRADERS, options_of
 from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
 from proctor.evaluator.work import Work
+from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.errors import GradingError, SandboxError, SubmissionError
 from proctor.schemas.grade import CriterionResult, Grade, Score
 from proctor.schemas.rubric import Criterion, Rubric
 from proctor.schemas.task import Task
+
+CRITERIA_AT_ONCE = 4
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +29,27 @@ async def grade(work: Work) -> Grade:
 
 
 async def measure(work: Work, rubric: Rubric) -> dict[str, Score]:
-    """Measure the criteria of `rubric`, which may be a part of the task's."""
+    """Measure the criteria of `rubric`, which may be a part of the task's.
+
+    They are measured side by side, each as soon as those that it requires are.
+    """
     scores: dict[str, Score] = {}
-    for criterion in rubric.criteria:
-        scores[criterion.id] = unmet_requirement(criterion, scores) or await _measure(
-            work, criterion
-        )
+    measured = {criterion.id: anyio.Event() for criterion in rubric.criteria}
+    limit = anyio.CapacityLimiter(CRITERIA_AT_ONCE)
+
+    async def see_to(criterion: Criterion) -> None:
+        for required in criterion.requires:
+            await measured[required].wait()
+        score = unmet_requirement(criterion, scores)
+        if score is None:
+            async with limit:
+                score = await _measure(work, criterion)
+        scores[criterion.id] = score
+        measured[criterion.id].set()
+
+    async with task_group() as tasks:
+        for criterion in rubric.criteria:
+            tasks.start_soon(see_to, criterion)
     return scores
 
 

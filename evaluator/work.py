@@ -1,18 +1,22 @@
 """What a grader is given: the task, what was handed in, and how to open a fresh sandbox."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 from anyio.to_thread import run_sync
 
 from proctor.sandbox_backends.archive import read_file
 from proctor.sandbox_backends.base import Backend
-from proctor.schemas.errors import SubmissionError
+from proctor.schemas.errors import ProctorError, SubmissionError
 from proctor.schemas.task import Task
 
 MAX_DOCUMENT_BYTES = 1 << 20
+T = TypeVar("T")
+
 MISSING = "it does not exist in the workspace that was handed in"
 
 
@@ -29,8 +33,25 @@ class Work:
     seed: int
     """What random inputs are drawn from."""
     backend: Backend
-    memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
-    """What several criteria share, such as a probe's verdicts; dies with the grading."""
+    _shared: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    _locks: dict[Any, anyio.Lock] = field(default_factory=dict[Any, anyio.Lock])
+
+    async def once(self, key: object, make: Callable[[], Awaitable[T]]) -> T:
+        """What several criteria share, such as a probe's verdicts: made by the first that asks.
+
+        Raises:
+            ProctorError: It cannot be made, as was found out once for all of them.
+        """
+        async with self._locks.setdefault(key, anyio.Lock()):
+            if key not in self._shared:
+                try:
+                    self._shared[key] = await make()
+                except ProctorError as error:
+                    self._shared[key] = error
+        found: T | ProctorError = self._shared[key]
+        if isinstance(found, ProctorError):
+            raise found
+        return found
 
     async def read(self, path: str, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes | None:
         """One file of the workspace; None where there is none.

@@ -5,7 +5,7 @@ from pydantic import Field
 from proctor.evaluator.probes import run_probe
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
-from proctor.schemas.errors import GradingError, ProctorError, TaskError
+from proctor.schemas.errors import GradingError, TaskError
 from proctor.schemas.grade import Score
 from proctor.schemas.task import Task
 
@@ -37,14 +37,7 @@ def check(task: Task, options: Options) -> None:
 async def measure(work: Work, options: Options) -> Score:
     """The least credit among the checks."""
     key = (options.probe, options.driver, options.timeout_s)
-    if key not in work.memo:
-        try:
-            work.memo[key] = await run_probe(work, *key)
-        except ProctorError as error:  # found once, for every criterion that this probe serves
-            work.memo[key] = error
-    verdicts = work.memo[key]
-    if isinstance(verdicts, ProctorError):
-        raise verdicts
+    verdicts = await work.once(key, lambda: run_probe(work, *key))
     if missing := [name for name in options.checks if name not in verdicts]:
         raise GradingError(f"{options.probe} has no check {missing[0]!r}")
     found = [verdicts[name] for name in options.checks]
