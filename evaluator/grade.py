@@ -1,16 +1,20 @@
 """From a submission to a grade: every criterion measured, and the points added up."""
 
+import hashlib
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 
 import anyio
 
 from proctor import __version__
 from proctor.evaluator.graders import GRADERS, options_of
+from proctor.evaluator.provenance import Recorded, digests_of_graders
 from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.errors import GradingError, SandboxError, SubmissionError
-from proctor.schemas.grade import CriterionResult, Grade, Score
+from proctor.schemas.grade import CriterionResult, Grade, Machine, Score
 from proctor.schemas.rubric import Criterion, Rubric
 from proctor.schemas.task import Task
 
@@ -25,7 +29,17 @@ async def grade(work: Work) -> Grade:
     A grader that cannot measure leaves its criterion ungraded; only the agent's work decides
     between credit and none.
     """
-    return _add_up(work.task, await measure(work, work.task.rubric), work.snapshot_sha256)
+    backend = Recorded(work.backend)
+    scores = await measure(replace(work, backend=backend), work.task.rubric)
+    return _add_up(
+        work.task,
+        scores,
+        snapshot_sha256=work.snapshot_sha256,
+        answer=work.answer,
+        seed=work.seed,
+        graders=digests_of_graders(work.task.rubric),
+        machines=backend.machines,
+    )
 
 
 async def measure(work: Work, rubric: Rubric) -> dict[str, Score]:
@@ -53,10 +67,15 @@ async def measure(work: Work, rubric: Rubric) -> dict[str, Score]:
     return scores
 
 
-def invalid_grade(task: Task, reason: str) -> Grade:
+def invalid_grade(task: Task, answer: str, reason: str) -> Grade:
     """The grade of a hand-in that cannot be graded at all, because of what the agent did."""
     scores = {c.id: Score(state="invalid", evidence=reason) for c in task.rubric.criteria}
-    return _add_up(task, scores, None)
+    return _add_up(task, scores, answer=answer)
+
+
+def digest_of_answer(answer: str) -> str:
+    """The SHA-256 of a final answer."""
+    return hashlib.sha256(answer.encode("utf-8", "replace")).hexdigest()
 
 
 async def _measure(work: Work, criterion: Criterion) -> Score:
@@ -78,7 +97,16 @@ def _broken(reason: str) -> Score:
     return Score(state="ungraded", evidence=f"the instrument failed: {reason}", broken=True)
 
 
-def _add_up(task: Task, scores: dict[str, Score], snapshot_sha256: str | None) -> Grade:
+def _add_up(
+    task: Task,
+    scores: Mapping[str, Score],
+    *,
+    answer: str,
+    snapshot_sha256: str | None = None,
+    seed: int | None = None,
+    graders: Mapping[str, str] | None = None,
+    machines: tuple[Machine, ...] = (),
+) -> Grade:
     results: tuple[CriterionResult, ...] = tuple(
         result_of(criterion, scores[criterion.id], task.rubric.penalty_when)
         for criterion in task.rubric.criteria
@@ -92,5 +120,9 @@ def _add_up(task: Task, scores: dict[str, Score], snapshot_sha256: str | None) -
         results=results,
         task_digest=task.digest(),
         snapshot_sha256=snapshot_sha256,
+        answer_sha256=digest_of_answer(answer),
+        seed=seed,
+        graders=graders or {},
+        machines=machines,
         grader_version=__version__,
     )

@@ -1,11 +1,13 @@
 """A grade: one score per criterion with its evidence, and the points they come to."""
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from proctor.schemas.base import Value
 from proctor.schemas.rubric import Points
+from proctor.schemas.sandbox import Isolation
 
 ScoreState: TypeAlias = Literal["scored", "ungraded", "invalid"]
 """``scored``: measured. ``ungraded``: the instrument is missing or failed, which says nothing of
@@ -42,8 +44,26 @@ class CriterionResult(Value):
     broken: bool = False
 
 
+class Machine(Value):
+    """A kind of sandbox that a grading used."""
+
+    backend: str
+    isolation: Isolation
+    image: str | None = None
+    """With its digest, where there is one."""
+
+
+class Signature(Value):
+    """That whoever holds a key vouches for the document that this is part of."""
+
+    key: str
+    """The first 16 hex digits of the SHA-256 of the public key."""
+    value: str
+    """Base64."""
+
+
 class Grade(Value):
-    """The verdict on a submission."""
+    """The verdict on a submission, with what it came from: equal origins give equal grades."""
 
     score: Points
     """Points earned among the criteria that were graded, penalties included."""
@@ -56,6 +76,13 @@ class Grade(Value):
     results: tuple[CriterionResult, ...]
     task_digest: str
     snapshot_sha256: str | None
+    answer_sha256: str = ""
+    seed: int | None = None
+    """What the graders' random inputs were drawn from."""
+    graders: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """The graders that measured, each with the digest of its code."""
+    machines: tuple[Machine, ...] = ()
+    """The kinds of sandbox that the agent's code and the verdict code ran in."""
     grader_version: str
 
     @property

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import AwareDatetime
 
 from proctor.schemas.base import Value
-from proctor.schemas.grade import Grade
+from proctor.schemas.feedback import Feedback
+from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
 from proctor.schemas.session import SessionState
 
@@ -39,4 +40,12 @@ class RunResult(Value):
     duration_s: float
     sandbox: SandboxInfo | None
     error: str | None
+    principal: str | None = None
+    attempt: int | None = None
+    """Which of the principal's sessions on this task it was."""
+    feedback: Feedback | None = None
+    """What the agent could learn of how it stood."""
+    checks: int = 0
+    tries: int = 0
     proctor_version: str
+    signature: Signature | None = None

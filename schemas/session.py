@@ -6,7 +6,8 @@ from typing import Literal, TypeAlias
 from pydantic import AwareDatetime, Field
 
 from proctor.schemas.base import Value
-from proctor.schemas.grade import Grade
+from proctor.schemas.feedback import Feedback
+from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
 
 SessionState: TypeAlias = Literal[
@@ -16,9 +17,7 @@ SessionState: TypeAlias = Literal[
 
 Ending: TypeAlias = Literal["submit", "deadline", "abandoned", "failed"]
 
-Reveal: TypeAlias = Literal["none", "score", "full"]
-"""What the agent is told of its grade."""
-
+OWNER = "owner"
 LABEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 
 
@@ -28,6 +27,8 @@ class SessionRequest(Value):
     task_id: str
     label: str | None = Field(default=None, pattern=LABEL_PATTERN, max_length=200)
     """Where the record is kept, relative to the server's records; the session's id by default."""
+    principal: str = Field(default=OWNER, min_length=1, max_length=200)
+    """Who is going to sit the exam: whose attempts at a task are counted together."""
 
 
 class SessionTicket(Value):
@@ -80,8 +81,20 @@ class SessionRecord(Value):
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     tool_calls: int = 0
+    principal: str = OWNER
+    """Who sits the exam, as far as the server was told."""
+    attempt: int = 1
+    """Which of that principal's sessions on this task it is, counted from 1, on this server."""
+    feedback: Feedback = Feedback()
+    """What the agent may learn of how it stands."""
+    checks: int = 0
+    """How often it asked before it submitted."""
+    tries: int = 0
+    """How often it was answered with points."""
     sandbox: SandboxInfo | None = None
     submission: Submission | None = None
     grade: Grade | None = None
     error: str | None = None
     """Why there is no grade, where there is none."""
+    signature: Signature | None = None
+    """The server's, where its operator has a key."""

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from proctor.schemas.base import Value
+from proctor.schemas.feedback import Feedback
 from proctor.schemas.rubric import Message, Rubric
 from proctor.schemas.sandbox import SandboxSpec
 
@@ -59,6 +60,8 @@ class Task(Value):
     workspace: FileTree = Field(default_factory=dict[str, bytes])
     sandbox: SandboxSpec = SandboxSpec()
     limits: Limits = Limits()
+    feedback: Feedback | None = None
+    """What the agent may learn; None leaves that to the server."""
 
     rubric: Rubric
     grading: FileTree = Field(default_factory=dict[str, bytes])
@@ -86,6 +89,7 @@ class Task(Value):
             *(f"{part.type}\0{part.content}" for part in self.prompt),
             self.sandbox.model_copy(update={"mounts": tuple(mounts)}).model_dump_json(),
             self.limits.model_dump_json(),
+            self.feedback.model_dump_json() if self.feedback else "",
             self.rubric.model_dump_json(),
         ):
             seal.update(len(part).to_bytes(8, "big") + part.encode())

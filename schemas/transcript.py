@@ -8,7 +8,14 @@ from pydantic import AwareDatetime
 from proctor.schemas.base import Value
 
 EventType: TypeAlias = Literal[
-    "session_opened", "sandbox_ready", "tool_call", "tool_result", "submitted", "graded", "ended"
+    "session_opened",
+    "sandbox_ready",
+    "tool_call",
+    "tool_result",
+    "checked",
+    "submitted",
+    "graded",
+    "ended",
 ]
 
 

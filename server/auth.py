@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proctor.schemas.session import Reveal
 from proctor.server.seat import Seat
 from proctor.server.session import Session
 from proctor.server.sessions import Sessions
@@ -33,15 +32,13 @@ class Authentication:
         *,
         sessions: Sessions,
         owner_token: str,
-        reveal: Reveal,
         security: TransportSecuritySettings,
     ) -> None:
         self._app = app
         self._sessions = sessions
         self._owner_token = owner_token
-        self._reveal: Reveal = reveal
         self._security = TransportSecurityMiddleware(security)
-        self._owner_seat = Seat(sessions, reveal)
+        self._owner_seat = Seat(sessions)
         self._seats: dict[str, Seat] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +69,7 @@ class Authentication:
 
     def _seat_of(self, session: Session) -> Seat:
         if session.id not in self._seats:
-            self._seats[session.id] = Seat(self._sessions, self._reveal, session)
+            self._seats[session.id] = Seat(self._sessions, session)
         return self._seats[session.id]
 
 

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from proctor import __version__
 from proctor.schemas.base import Value
 from proctor.schemas.errors import SessionError, TaskError
-from proctor.schemas.session import Reveal, SessionRequest, SessionTicket
+from proctor.schemas.session import SessionRequest, SessionTicket
 from proctor.server.auth import IS_OWNER, SEAT, Authentication, security_settings
 from proctor.server.mcp import Request as MCPRequest
 from proctor.server.mcp import build_server
@@ -34,15 +34,12 @@ from proctor.server.sessions import Sessions
 MAX_BODY_BYTES = 32 << 20
 
 
-def build_app(
-    sessions: Sessions, *, owner_token: str, reveal: Reveal, hosts: Sequence[str] = ()
-) -> Starlette:
+def build_app(sessions: Sessions, *, owner_token: str, hosts: Sequence[str] = ()) -> Starlette:
     """Make the ASGI application.
 
     Args:
         sessions: The server's.
         owner_token: Whoever shows it may open any number of sessions and see every grade.
-        reveal: What clients may learn of their grades.
         hosts: Host names, beside this machine's own, under which it is reached.
     """
     security = security_settings(hosts)
@@ -73,7 +70,6 @@ def build_app(
                 Authentication,
                 sessions=sessions,
                 owner_token=owner_token,
-                reveal=reveal,
                 security=security,
             )
         ],
@@ -92,7 +88,7 @@ class OwnerAPI:
         _owner_only(request)
         try:
             wanted = SessionRequest.model_validate(await request.json())
-            session = await self._sessions.open(wanted.task_id, wanted.label)
+            session = await self._sessions.open(wanted)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"])) or "the body"

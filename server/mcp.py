@@ -29,6 +29,7 @@ from proctor.schemas.transcript import EventType
 from proctor.server.seat import Seat
 from proctor.server.session import Session
 from proctor.server.tools import TOOLS, Tool
+from proctor.server.tools.check_submission import check_submission
 from proctor.server.tools.texts import briefing
 
 PROGRESS_EVERY_S = 10.0
@@ -101,8 +102,11 @@ def _seated(find_seat: FindSeat) -> ServerMiddleware[Any]:
 async def _hide_tools(ctx: Request, call_next: CallNext) -> HandlerResult:
     """Middleware that shows a bound client only the tools that it can use."""
     result = await call_next(ctx)
-    if ctx.method == "tools/list" and isinstance(result, dict) and _seat.get().bound:
-        shown = [tool for tool in result["tools"] if tool["name"] not in FOR_FREE_SEATS]
+    seat = _seat.get()
+    if ctx.method == "tools/list" and isinstance(result, dict) and seat.bound:
+        silent = seat.session.feedback.before == "none"
+        hidden = FOR_FREE_SEATS | ({check_submission.__name__} if silent else set())
+        shown = [tool for tool in result["tools"] if tool["name"] not in hidden]
         return {**result, "tools": shown}
     return result
 

@@ -9,7 +9,9 @@ submission/       the same files, unpacked, with the answer in ANSWER.md
 import gzip
 import itertools
 import json
+import logging
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,8 +23,10 @@ from anyio.to_thread import run_sync
 
 from proctor.sandbox_backends.archive import HashingWriter, extract
 from proctor.schemas.errors import SessionError
-from proctor.schemas.session import SessionRecord
+from proctor.schemas.session import OWNER, SessionRecord
 from proctor.schemas.transcript import Event, EventType
+
+logger = logging.getLogger(__name__)
 
 COMPRESSION = 3
 """Snapshots are mostly text and small; more effort saves little."""
@@ -76,15 +80,20 @@ class Record:
             await run_sync(write_atomically, self.directory / "session.json", text.encode())
 
     @asynccontextmanager
-    async def new_snapshot(self) -> AsyncGenerator[HashingWriter]:
-        """A file to write the workspace to, uncompressed; kept only if the body succeeds."""
-        temporary = self.snapshot.with_suffix(".tmp")
+    async def new_snapshot(self, place: Path | None = None) -> AsyncGenerator[HashingWriter]:
+        """A file to write the workspace to, uncompressed; kept only if the body succeeds.
+
+        Args:
+            place: Where it is kept; None where the snapshot of what is handed in belongs.
+        """
+        place = place or self.snapshot
+        temporary = place.with_suffix(".tmp")
         try:
             with temporary.open("wb") as file:
                 with gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0) as compressed:
                     yield HashingWriter(compressed)
                 await run_sync(_settle, file)
-            temporary.rename(self.snapshot)
+            temporary.rename(place)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -93,6 +102,18 @@ class Record:
         target = self.directory / "submission"
         await run_sync(extract, self.snapshot, target / "workspace")
         await run_sync(write_atomically, target / "ANSWER.md", answer.encode("utf-8", "replace"))
+
+
+def earlier_attempts(records: Path) -> Counter[tuple[str, str]]:
+    """How many sessions each principal has had on each task, by all the records of a directory."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for path in records.glob("**/session.json"):
+        try:
+            record = json.loads(path.read_bytes())
+            counts[record.get("principal", OWNER), record["task_id"]] += 1
+        except (OSError, ValueError, LookupError, AttributeError, TypeError):
+            logger.warning("%s is no record of a session", path)
+    return counts
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ import anyio
 
 from proctor.sandbox_backends.base import Sandbox
 from proctor.schemas.errors import SessionError, TaskError
-from proctor.schemas.session import Reveal
+from proctor.schemas.session import SessionRequest
 from proctor.schemas.task import Task
 from proctor.server.session import Session
 from proctor.server.sessions import Sessions
@@ -23,16 +23,14 @@ GRADE_WAIT_S = 45.0
 class Seat:
     """One client's place."""
 
-    def __init__(self, sessions: Sessions, reveal: Reveal, session: Session | None = None) -> None:
+    def __init__(self, sessions: Sessions, session: Session | None = None) -> None:
         """Make a seat.
 
         Args:
             sessions: The server's.
-            reveal: What the client may learn of its grade.
             session: What the seat is bound to; None leaves it free to start sessions.
         """
         self.sessions = sessions
-        self.reveal: Reveal = reveal
         self.bound = session is not None
         self.earlier: list[Session] = []
         """The sessions before the present one, oldest first."""
@@ -68,7 +66,7 @@ class Seat:
                     f"the task {self.session.task.id!r} is open here; "
                     "submit it before you start another"
                 )
-            session = await self.sessions.open(task_id)
+            session = await self.sessions.open(SessionRequest(task_id=task_id))
             if self._session is not None:
                 self.earlier.append(self._session)
             self._session = session

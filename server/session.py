@@ -5,6 +5,7 @@ it, and when, is decided by `proctor.server.sessions`.
 """
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Generator
@@ -18,9 +19,10 @@ from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.schemas.errors import SandboxError, SandboxStartError, SessionError
 from proctor.schemas.grade import Grade
-from proctor.schemas.session import SessionRecord, SessionState, Submission
+from proctor.schemas.session import SessionRecord, SessionRequest, SessionState, Submission
 from proctor.schemas.task import Task
 from proctor.server.record import Record
+from proctor.server.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +33,18 @@ IN_FLIGHT_GRACE_S = 10.0
 class Session:
     """One attempt at one task, as the server keeps it."""
 
-    def __init__(self, session_id: str, label: str, task: Task, record: Record) -> None:
+    def __init__(
+        self, session_id: str, request: SessionRequest, task: Task, record: Record, terms: Terms
+    ) -> None:
         self.id = session_id
-        self.label = label
+        self.principal = request.principal
+        self.attempt = 1
+        self.feedback = terms.feedback_on(task)
+        self.checks = 0
+        self.tries = 0
+        self._seal = terms.seal
+        self._tried_at = -math.inf
+        self.label = request.label or session_id
         self.token = secrets.token_urlsafe(32)
         self.task = task
         self.task_digest = task.digest()
@@ -69,8 +80,8 @@ class Session:
         return max(0, self.task.limits.tool_calls - self.tool_calls)
 
     def as_record(self) -> SessionRecord:
-        """The session as its owner may see it."""
-        return SessionRecord(
+        """The session as its owner may see it, signed where the operator has a key."""
+        record = SessionRecord(
             session_id=self.id,
             task_id=self.task.id,
             task_digest=self.task_digest,
@@ -84,7 +95,23 @@ class Session:
             submission=self.submission,
             grade=self.grade,
             error=self.error,
+            principal=self.principal,
+            attempt=self.attempt,
+            feedback=self.feedback,
+            checks=self.checks,
+            tries=self.tries,
         )
+        return self._seal(record)
+
+    def take_try(self) -> str | None:
+        """Take one of the graded tries; why there is none to take, where there is none."""
+        if self.tries >= self.feedback.tries:
+            return f"all {self.feedback.tries} graded tries are used"
+        wait = self._tried_at + self.feedback.cooldown_s - time.monotonic()
+        if wait > 0:
+            return f"the next graded try is possible in {wait:.0f} s"
+        self.tries, self._tried_at = self.tries + 1, time.monotonic()
+        return None
 
     async def save(self) -> None:
         """Put the session as it stands on disk."""

@@ -7,6 +7,7 @@ which holds the sandbox's context; clients come and go without touching it.
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
 
+from proctor.evaluator.feedback import standing
 from proctor.evaluator.grade import grade, invalid_grade
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.base import Backend, Sandbox
@@ -27,9 +30,10 @@ from proctor.schemas.errors import (
     SubmissionError,
 )
 from proctor.schemas.grade import Grade
-from proctor.schemas.session import Ending, Submission
-from proctor.server.record import Record
+from proctor.schemas.session import Ending, SessionRequest, Submission
+from proctor.server.record import Record, earlier_attempts
 from proctor.server.session import Session
+from proctor.server.terms import Terms
 from proctor.tasks.catalog import Catalog
 
 logger = logging.getLogger(__name__)
@@ -45,8 +49,19 @@ GRADINGS_AT_ONCE = 2
 class Sessions:
     """All sessions of a server."""
 
-    def __init__(self, catalog: Catalog, backend: Backend, records: Path, tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        backend: Backend,
+        records: Path,
+        *,
+        tasks: TaskGroup,
+        terms: Terms,
+        attempts: Counter[tuple[str, str]],
+    ) -> None:
         self.catalog = catalog
+        self._terms = terms
+        self._attempts = attempts
         self._backend = backend
         self._records = records
         self._tasks = tasks
@@ -57,7 +72,7 @@ class Sessions:
     @classmethod
     @asynccontextmanager
     async def serving(
-        cls, catalog: Catalog, backend: Backend, records: Path
+        cls, catalog: Catalog, backend: Backend, records: Path, terms: Terms | None = None
     ) -> AsyncGenerator["Sessions"]:
         """Serve sessions; those still open at the end are snapshotted and marked abandoned.
 
@@ -65,9 +80,13 @@ class Sessions:
             catalog: The tasks on offer.
             backend: What opens sandboxes, for agents and for grading.
             records: The directory of all sessions' records.
+            terms: What holds for every session.
         """
+        attempts = await run_sync(earlier_attempts, records)
         async with task_group() as tasks:
-            sessions = cls(catalog, backend, records, tasks)
+            sessions = cls(
+                catalog, backend, records, tasks=tasks, terms=terms or Terms(), attempts=attempts
+            )
             try:
                 yield sessions
             finally:
@@ -75,20 +94,25 @@ class Sessions:
                     await sessions.close()
                 tasks.cancel_scope.cancel()
 
-    async def open(self, task_id: str, label: str | None = None) -> Session:
+    async def open(self, request: SessionRequest) -> Session:
         """Open a session.
 
         Raises:
             TaskError: There is no such task.
             SessionError: The label is taken.
         """
-        task = self.catalog[task_id]
+        task = self.catalog[request.task_id]
         session_id = secrets.token_hex(8)
-        label = label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
+        label = request.label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         for other in self.all():
             if f"{other.label}/".startswith(f"{label}/") or label.startswith(f"{other.label}/"):
                 raise SessionError(f"the label {other.label!r} exists; choose one beside it")
-        session = Session(session_id, label, task, Record(self._records / label))
+        request = request.model_copy(update={"label": label})
+        record = Record(self._records / label)
+        session = Session(session_id, request, task, record, self._terms)
+        who = (request.principal, task.id)
+        self._attempts[who] += 1
+        session.attempt = self._attempts[who]
         opened = {"session_id": session_id, "task_id": task.id, "task_digest": session.task_digest}
         await session.record.append("session_opened", opened)
         await session.save()
@@ -130,6 +154,34 @@ class Sessions:
             except SandboxLostError as error:
                 self._tasks.start_soon(self.fail, session, str(error))
                 raise
+
+    async def check(self, session: Session) -> str:
+        """Tell an agent how its work stands, as far as the session's policy goes.
+
+        Raises:
+            SessionError: The policy tells nothing, the session has ended, or its budget is spent.
+            SubmissionError: The workspace is too large.
+            SandboxError: The sandbox failed.
+        """
+        before = session.feedback.before
+        if before == "none":
+            raise SessionError("nothing of how the work stands is told before it is submitted")
+        remark = None
+        session.checks += 1
+        place = session.record.directory / f"check-{session.checks}.tar.gz"
+        try:
+            async with self.working(session) as sandbox:
+                digest = await self._snapshot(session, sandbox, place)
+                if before == "graded" and (remark := session.take_try()):
+                    before = "validation"
+                async with self._gradings:
+                    said = await standing(self._work(session, place, digest), before)
+        finally:
+            place.unlink(missing_ok=True)
+        text = "\n".join([*said, *([f"No points: {remark}."] if remark else [])])
+        await session.record.append("checked", {"told": before, "text": text})
+        await session.save()
+        return text
 
     async def submit(self, session: Session, answer: str) -> None:
         """Hand in the session's work; returns once that is on disk. Grading follows by itself.
@@ -282,7 +334,8 @@ class Sessions:
         submission = session.submission
         if submission is None or submission.snapshot_sha256 is None:
             problem = submission.problem if submission else None
-            return invalid_grade(session.task, problem or "nothing was handed in")
+            answer = submission.answer if submission else ""
+            return invalid_grade(session.task, answer, problem or "nothing was handed in")
         return await grade(
             Work(
                 task=session.task,
@@ -292,4 +345,22 @@ class Sessions:
                 seed=submission.seed,
                 backend=self._backend,
             )
+        )
+
+    @staticmethod
+    async def _snapshot(session: Session, sandbox: Sandbox, place: Path) -> str:
+        """Keep the workspace as it is now; what runs in it goes on."""
+        async with session.record.new_snapshot(place) as target:
+            await sandbox.snapshot(target, max_bytes=session.task.sandbox.workspace_bytes)
+        return target.hexdigest()
+
+    def _work(self, session: Session, snapshot: Path, digest: str) -> Work:
+        """A hand-in that is not one yet; its seed is no other's."""
+        return Work(
+            task=session.task,
+            answer="",
+            snapshot=snapshot,
+            snapshot_sha256=digest,
+            seed=secrets.randbits(SEED_BITS),
+            backend=self._backend,
         )

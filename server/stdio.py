@@ -5,22 +5,21 @@ import signal
 
 import anyio
 
-from proctor.schemas.session import Reveal
+from proctor.schemas.session import SessionRequest
 from proctor.server.mcp import build_server
 from proctor.server.seat import Seat
 from proctor.server.sessions import Sessions
 
 
-async def serve_stdio(sessions: Sessions, reveal: Reveal, task_id: str | None = None) -> None:
+async def serve_stdio(sessions: Sessions, task_id: str | None = None) -> None:
     """Serve one client until its end of input, or until told to end.
 
     Args:
         sessions: The server's.
-        reveal: What the client may learn of its grade.
         task_id: A task to open at once, which binds the client to it.
     """
-    session = await sessions.open(task_id) if task_id else None
-    seat = Seat(sessions, reveal, session)
+    session = await sessions.open(SessionRequest(task_id=task_id)) if task_id else None
+    seat = Seat(sessions, session)
     server = build_server(lambda _: seat)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_on_signal, sessions)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proctor import __version__
-from proctor.clients.cli import image, mcp_config, run, serve, tasks
+from proctor.clients.cli import grade, image, mcp_config, run, serve, tasks
 
 app = typer.Typer(
     help="Machine-learning exams for AI agents, served over MCP and graded by execution.",
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("serve")(serve.serve)
+app.command("grade")(grade.grade)
+app.command("verify")(grade.verify)
 app.command("mcp-config")(mcp_config.mcp_config)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(image.app, name="image")

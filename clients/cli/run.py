@@ -15,6 +15,7 @@ from proctor.clients.cli.options import (
     usage_error,
 )
 from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
+from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, signer_of, terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from proctor.clients.agents import Agent
     from proctor.clients.runs.run import Plan
     from proctor.schemas.result import RunResult
+    from proctor.server.terms import Terms
     from proctor.tasks.catalog import Catalog
 
 
@@ -49,6 +51,8 @@ def run(
         Path | None, typer.Option(metavar="DIR", help="Where results go; runs/<time> by default.")
     ] = None,
     tasks: TasksOption = None,
+    feedback: FeedbackOption = None,
+    sign_key: SignKeyOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
@@ -73,10 +77,12 @@ def run(
         agent_name=agent.value,
         out=directory,
         concurrency=concurrency,
+        seal=signer.seal if (signer := signer_of(sign_key)) else lambda result: result,
     )
+    terms = terms_of(feedback, sign_key, after="none")
     complain("proctor: no model takes part in this run")
     try:
-        results = anyio.run(_run, plan, catalog, sandboxes)
+        results = anyio.run(_run, plan, catalog, sandboxes, terms)
     except KeyboardInterrupt:
         complain(f"proctor: interrupted; what was finished is in {directory}")
         raise typer.Exit(130) from None
@@ -107,7 +113,9 @@ def _agent(name: AgentName, catalog: "Catalog") -> "Agent":
     return oracle({task.id: task.solution for task in catalog if task.solution is not None})
 
 
-async def _run(plan: "Plan", catalog: "Catalog", options: SandboxOptions) -> "Sequence[RunResult]":
+async def _run(
+    plan: "Plan", catalog: "Catalog", options: SandboxOptions, terms: "Terms"
+) -> "Sequence[RunResult]":
     """Run a plan against a server of this process, over HTTP on loopback."""
     import secrets
 
@@ -123,9 +131,9 @@ async def _run(plan: "Plan", catalog: "Catalog", options: SandboxOptions) -> "Se
     chosen = [catalog[attempt.task_id].sandbox for attempt in plan.attempts]
     async with (
         backend_of(options, chosen) as backend,
-        Sessions.serving(catalog, backend, plan.out) as sessions,
+        Sessions.serving(catalog, backend, plan.out, terms) as sessions,
     ):
-        app = build_app(sessions, owner_token=token, reveal="none")
+        app = build_app(sessions, owner_token=token)
         async with listening(app, listener), Owner.of(url, token) as owner:
             with watching(plan) as watch:
                 return await run_plan(plan, owner, watch)

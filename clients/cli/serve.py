@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,22 +16,15 @@ from proctor.clients.cli.options import (
     usage_error,
 )
 from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
+from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, terms_of
 
 if TYPE_CHECKING:
-    from proctor.schemas.session import Reveal
     from proctor.server.sessions import Sessions
+    from proctor.server.terms import Terms
 
 TOKEN_VARIABLE = "PROCTOR_TOKEN"  # noqa: S105 - the name of a variable
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
-
-
-class RevealName(StrEnum):
-    """What an agent is told of its grade."""
-
-    NONE = "none"
-    SCORE = "score"
-    FULL = "full"
 
 
 @with_sandbox_options
@@ -53,12 +45,8 @@ def serve(
         str | None, typer.Option(help="On stdio: open this task at once and offer no other.")
     ] = None,
     tasks: TasksOption = None,
-    reveal: Annotated[
-        RevealName | None,
-        typer.Option(
-            help="What agents are told of their grade; by default score on stdio, none on HTTP."
-        ),
-    ] = None,
+    feedback: FeedbackOption = None,
+    sign_key: SignKeyOption = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Where sessions are kept; by default the user's data directory."),
@@ -71,14 +59,14 @@ def serve(
     import anyio
 
     logging.basicConfig(level=logging.WARNING, format="proctor: %(levelname)s: %(message)s")
-    shown: Reveal = reveal.value if reveal else "none" if http else "score"
-    serving = _Serving(tasks, sandboxes, data, may_build=http)
+    terms = terms_of(feedback, sign_key, after="none" if http else "score")
+    serving = _Serving(tasks, sandboxes, data, terms, may_build=http)
     if http:
         if task:
             usage_error("--task goes with stdio; over HTTP, open sessions with POST /sessions")
-        anyio.run(_serve_http, serving, host, port, allow_host or [], shown)
+        anyio.run(_serve_http, serving, host, port, allow_host or [])
     else:
-        anyio.run(_serve_stdio, serving, shown, task)
+        anyio.run(_serve_stdio, serving, task)
 
 
 class _Serving:
@@ -89,12 +77,14 @@ class _Serving:
         tasks: list[Path] | None,
         sandboxes: SandboxOptions,
         data: Path | None,
+        terms: "Terms",
         *,
         may_build: bool,
     ) -> None:
         self._tasks = tasks
         self._sandboxes = sandboxes
         self._data = data
+        self._terms = terms
         self._may_build = may_build
 
     @asynccontextmanager
@@ -110,26 +100,24 @@ class _Serving:
         specs = [task.sandbox for task in catalog]
         async with (
             backend_of(self._sandboxes, specs, may_build=self._may_build) as backend,
-            Sessions.serving(catalog, backend, records) as sessions,
+            Sessions.serving(catalog, backend, records, self._terms) as sessions,
         ):
             complain(f"proctor: sessions are kept in {records}")
             yield sessions
 
 
-async def _serve_stdio(serving: _Serving, reveal: "Reveal", task: str | None) -> None:
+async def _serve_stdio(serving: _Serving, task: str | None) -> None:
     from proctor.schemas.errors import TaskError
     from proctor.server.stdio import serve_stdio
 
     async with serving.sessions() as sessions:
         try:
-            await serve_stdio(sessions, reveal, task)
+            await serve_stdio(sessions, task)
         except TaskError as error:
             usage_error(str(error))
 
 
-async def _serve_http(
-    serving: _Serving, host: str, port: int, allow_host: list[str], reveal: "Reveal"
-) -> None:
+async def _serve_http(serving: _Serving, host: str, port: int, allow_host: list[str]) -> None:
     import secrets
     import signal
 
@@ -151,7 +139,7 @@ async def _serve_http(
         )
     token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32)
     async with serving.sessions() as sessions:
-        app = build_app(sessions, owner_token=token, reveal=reveal, hosts=allow_host)
+        app = build_app(sessions, owner_token=token, hosts=allow_host)
         async with listening(app, listener):
             name = LOOPBACK[0] if host in EVERY_ADDRESS else f"[{host}]" if ":" in host else host
             address = f"http://{name}:{listener.getsockname()[1]}"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 from fastmcp import Client
@@ -48,6 +49,8 @@ class Plan:
     out: Path
     """Where results go: ``<task>/<epoch>/result.json`` and ``summary.json``."""
     concurrency: int = 2
+    seal: Callable[[RunResult], RunResult] = lambda result: result
+    """Signs a result, where there is a key."""
 
 
 Watch = Callable[[Attempt, str, RunResult | None], None]
@@ -62,7 +65,7 @@ async def run(plan: Plan, owner: Owner, watch: Watch) -> list[RunResult]:
     async def hold(attempt: Attempt) -> None:
         async with limit:
             watch(attempt, "working", None)
-            results[attempt] = await _hold(plan, owner, attempt, watch)
+            results[attempt] = plan.seal(await _hold(plan, owner, attempt, watch))
             await write_json(plan.out / attempt.label / "result.json", results[attempt])
             watch(attempt, "done", results[attempt])
 
@@ -129,7 +132,13 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
         sandbox=record.sandbox if record else None,
         error=error,
         proctor_version=__version__,
+        **_conditions(record),
     )
+
+
+def _conditions(record: SessionRecord | None) -> dict[str, Any]:
+    names = {"principal", "attempt", "feedback", "checks", "tries"}
+    return {name: getattr(record, name) for name in names} if record else {}
 
 
 async def _tell_of_grading(owner: Owner, session_id: str, attempt: Attempt, watch: Watch) -> None:

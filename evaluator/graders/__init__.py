@@ -28,12 +28,22 @@ class Grader(NamedTuple):
     validate: Callable[[Work, Any], Awaitable[None]] | None = None
     """Raises a SubmissionError where the hand-in has not the form asked for, judged by what the
     instructions say alone: names, types and sizes, never values that the labels decide."""
+    validation: Callable[[Work, Any], Awaitable[Score]] | None = None
+    """Measures on a validation part of the data, where the task has one: ungraded elsewhere."""
+    reads_labels: bool = False
+    """Whether its score depends on answers that the agent is to find, so that scores told before
+    the end would give them away."""
 
 
 GRADERS: Mapping[str, Grader] = {
-    "file_exists": Grader(file_exists.Options, file_exists.measure),
-    "report_field": Grader(report_field.Options, report_field.measure),
-    "location": Grader(location.Options, location.measure, location.check),
+    "file_exists": Grader(file_exists.Options, file_exists.measure, validate=file_exists.validate),
+    "report_field": Grader(
+        report_field.Options,
+        report_field.measure,
+        validate=report_field.validate,
+        reads_labels=True,
+    ),
+    "location": Grader(location.Options, location.measure, location.check, reads_labels=True),
     "behaviour": Grader(behaviour.Options, behaviour.measure, behaviour.check),
     "judge": Grader(judge.Options, judge.measure),
 }

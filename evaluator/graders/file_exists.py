@@ -16,6 +16,16 @@ class Options(Value):
     min_bytes: int = Field(default=1, ge=0)
 
 
+async def validate(work: Work, options: Options) -> None:
+    """Check that the file is there.
+
+    Raises:
+        SubmissionError: It is not.
+    """
+    if not (score := await measure(work, options)).credit:
+        raise SubmissionError(score.evidence)
+
+
 async def measure(work: Work, options: Options) -> Score:
     """Full credit if the file is there."""
     try:

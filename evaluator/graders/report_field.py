@@ -48,6 +48,17 @@ class Options(Value):
         return self
 
 
+async def validate(work: Work, options: Options) -> None:
+    """Check that the file is JSON and, where a report is asked for, that it has every field.
+
+    Raises:
+        SubmissionError: It is not, or has not.
+    """
+    document = await work.read_json(options.path)
+    if isinstance(options.fits, str) and (problem := _misfit(document, options.fits)):
+        raise SubmissionError(f"{options.path}: {problem}")
+
+
 async def measure(work: Work, options: Options) -> Score:
     """Full credit if the value is what it must be."""
     document = await work.read_json(options.path)

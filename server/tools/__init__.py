@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from proctor.server.tools.bash_exec import bash_exec
+from proctor.server.tools.check_submission import check_submission
 from proctor.server.tools.edit_file import edit_file
 from proctor.server.tools.job_output import job_output
 from proctor.server.tools.job_stop import job_stop
@@ -44,6 +45,7 @@ TOOLS = (
     Tool(job_output, "Show a job and its output", read_only=True),
     Tool(job_stop, "Stop a job", destructive=True, idempotent=True),
     Tool(status, "Show task, time and calls left", read_only=True, idempotent=True),
+    Tool(check_submission, "Check the work", read_only=True),
     Tool(submit, "Hand in the work", destructive=True, idempotent=True),
     Tool(list_tasks, "List the tasks", read_only=True, idempotent=True, for_free_seats=True),
     Tool(start_task, "Start a task", for_free_seats=True),

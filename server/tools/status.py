@@ -11,6 +11,6 @@ async def status(seat: Seat) -> str:
     """
     session = seat.session
     is_open = session.state == "open"
-    now = await briefing(session) if is_open else ending(session, seat.reveal)
-    before = [f"Earlier, {s.task.id}: {ending(s, seat.reveal)}" for s in seat.earlier]
+    now = await briefing(session) if is_open else ending(session)
+    before = [f"Earlier, {s.task.id}: {ending(s)}" for s in seat.earlier]
     return "\n\n".join([now, *before])

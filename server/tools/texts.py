@@ -1,8 +1,15 @@
 """What an agent is told of its session."""
 
+from proctor.schemas.feedback import After
 from proctor.schemas.grade import Grade
-from proctor.schemas.session import Reveal
 from proctor.server.session import Session
+
+ASK_BEFORE = {
+    "none": "",
+    "validity": "check_submission says whether the hand-in has the form asked for\n",
+    "validation": "check_submission says how the work does on the validation part\n",
+    "graded": "check_submission says what the work would earn, a limited number of times\n",
+}
 
 
 async def briefing(session: Session) -> str:
@@ -21,11 +28,12 @@ async def briefing(session: Session) -> str:
         f"handed in; for anything else use {sandbox.info.scratch} with bash_exec.\n"
         f"Left: {minutes} min {seconds} s, {session.calls_left} tool calls\n"
         f"{jobs}"
+        f"{ASK_BEFORE[session.feedback.before]}"
         "When you are done, call submit with your final answer."
     )
 
 
-def ending(session: Session, reveal: Reveal) -> str:
+def ending(session: Session) -> str:
     """The receipt of what was handed in and, as far as it may be told, the grade."""
     if session.submission is None:
         return f"The session has ended without a submission: {session.error or session.state}."
@@ -35,23 +43,23 @@ def ending(session: Session, reveal: Reveal) -> str:
         lines.append("The session was abandoned; it gets no grade.")
     elif session.error:
         lines.append(f"There is no grade: {session.error}.")
-    elif reveal == "none":
+    elif session.feedback.after == "none":
         lines.append("The work is graded out of sight.")
     elif session.grade is None:
         lines.append("Grading takes a while; call submit again to see the grade.")
     else:
-        lines.extend(_grade_lines(session.grade, reveal))
+        lines.extend(_grade_lines(session.grade, session.feedback.after))
     return "\n".join(lines)
 
 
-def _grade_lines(grade: Grade, reveal: Reveal) -> list[str]:
+def _grade_lines(grade: Grade, after: After) -> list[str]:
     left = grade.total_possible - grade.points_graded
     percentage = "" if grade.percentage is None else f" ({grade.percentage:g}% of those)"
     lines = [
         f"Score: {grade.score:g} of the {grade.points_graded:g} points graded{percentage}"
         + (f"; {left:g} more need a judge." if left else ".")
     ]
-    if reveal == "full":
+    if after == "full":
         lines += [
             f"- {r.name} ({r.id}): {r.earned:g}/{r.points:g}"
             + (" ungraded" if r.state == "ungraded" else "")

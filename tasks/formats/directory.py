@@ -17,6 +17,7 @@ from pydantic import Field
 
 from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
+from proctor.schemas.feedback import Feedback
 from proctor.schemas.rubric import Criterion, Message, PenaltyWhen, Rubric
 from proctor.schemas.sandbox import Mount, SandboxSpec
 from proctor.schemas.task import TASK_ID_PATTERN, Decoy, Limits, Solution, Task, TaskKind
@@ -42,6 +43,7 @@ class TaskFile(Value):
     description: str = ""
     """One line for the catalog, which agents see."""
     limits: Limits = Limits()
+    feedback: Feedback | None = None
     sandbox: SandboxSpec = SandboxSpec()
     penalty_when: PenaltyWhen = "met"
     criteria: tuple[Criterion, ...] = Field(min_length=1)
@@ -78,6 +80,7 @@ def read_directory(root: Path) -> Task:
         workspace=read_tree(root / "workspace"),
         sandbox=_with_mounts_found(file.sandbox, root),
         limits=file.limits,
+        feedback=file.feedback,
         rubric=validated(Rubric, rubric, source),
         grading=read_tree(root / "grading"),
         solution=solution,

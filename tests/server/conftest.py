@@ -12,10 +12,11 @@ from fastmcp.client.auth import BearerAuth
 from fastmcp.client.transports import StreamableHttpTransport
 
 from proctor.sandbox_backends.base import Backend
-from proctor.schemas.session import Reveal
+from proctor.schemas.feedback import Feedback
 from proctor.server.http import build_app
 from proctor.server.listen import bind, listening
 from proctor.server.sessions import Sessions
+from proctor.server.terms import Terms
 from proctor.tasks.catalog import Catalog
 
 OWNER_TOKEN = "owner-token"  # noqa: S105 - opens nothing but these tests
@@ -57,14 +58,18 @@ Serving = Callable[..., AbstractAsyncContextManager[Server]]
 def serving(mini_task: Path, tmp_path: Path, any_backend: Backend) -> Serving:
     @asynccontextmanager
     async def serve(
-        reveal: Reveal = "score", tasks: Path | None = None, backend: Backend = any_backend
+        feedback: str | None = None,
+        tasks: Path | None = None,
+        backend: Backend = any_backend,
     ) -> AsyncGenerator[Server]:
         records = tmp_path / "records"
+        policy = Feedback.written(feedback) if feedback else None
+        terms = Terms(feedback=policy, otherwise=Feedback(after="score"))
         listener = bind("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         catalog = Catalog([tasks or mini_task.parent])
-        async with Sessions.serving(catalog, backend, records) as sessions:
-            app = build_app(sessions, owner_token=OWNER_TOKEN, reveal=reveal)
+        async with Sessions.serving(catalog, backend, records, terms) as sessions:
+            app = build_app(sessions, owner_token=OWNER_TOKEN)
             async with listening(app, listener):
                 yield Server(url, sessions, records)
 

@@ -22,7 +22,7 @@ from proctor.schemas.sandbox import Overrides, SandboxSpec
 
 WORK_TOOLS = [
     "read_file", "write_file", "edit_file", "list_files", "run_python", "bash_exec",
-    "job_output", "job_stop", "status", "submit",
+    "job_output", "job_stop", "status", "check_submission", "submit",
 ]  # fmt: skip
 ONE_GPU = Gpu(uuid="GPU-a", name="", memory_free_bytes=0, memory_bytes=0)
 ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
@@ -80,7 +80,9 @@ async def test_a_client_with_a_sessions_token_is_bound_to_its_task(serving: Any,
     async with serving() as server:
         ticket = await server.ticket()
         async with server.client(ticket["token"], mode=era) as client:
-            assert [tool.name for tool in await client.list_tools()] == WORK_TOOLS
+            assert [tool.name for tool in await client.list_tools()] == [
+                tool for tool in WORK_TOOLS if tool != "check_submission"
+            ]
             assert "bound to the task 'mini'" in await refused(client, "start_task", task_id="mini")
             assert "mend it" in await call(client, "status")
             await call(client, "submit", answer="done")
@@ -98,7 +100,7 @@ async def test_a_token_in_the_path_serves_clients_that_cannot_send_headers(servi
 
 
 @pytest.mark.parametrize(
-    ("reveal", "seen", "unseen"),
+    ("after", "seen", "unseen"),
     [
         ("none", "graded out of sight", "Score"),
         ("score", "Score: 0 of the 10 points graded", "robust"),
@@ -106,9 +108,9 @@ async def test_a_token_in_the_path_serves_clients_that_cannot_send_headers(servi
     ],
 )
 async def test_the_agent_is_told_what_the_policy_allows(
-    serving: Any, reveal: str, seen: str, unseen: str
+    serving: Any, after: str, seen: str, unseen: str
 ) -> None:
-    async with serving(reveal=reveal) as server:
+    async with serving(f"none/{after}") as server:
         ticket = await server.ticket()
         async with server.client(ticket["token"]) as client:
             told = await call(client, "submit", answer="")
@@ -297,7 +299,7 @@ async def test_an_earlier_grade_can_still_be_seen_after_the_next_task_has_starte
 
 async def test_a_receipt_names_the_answer_as_well_as_the_files(serving: Any) -> None:
     receipts: list[str] = []
-    async with serving(reveal="none") as server:
+    async with serving("none/none") as server:
         for answer in ("one", "two"):
             ticket = await server.ticket()
             async with server.client(ticket["token"]) as client:

@@ -43,7 +43,7 @@ def records(tmp_path: Path) -> list[dict[str, Any]]:
 @ERAS
 async def test_a_desktop_client_sits_an_exam(serve: Any, tmp_path: Path, era: str) -> None:
     async with client_of(serve(), era) as client:
-        assert len(await client.list_tools()) == 12
+        assert len(await client.list_tools()) == 13
         assert "mend it" in await call(client, "start_task", task_id="mini")
         assert "stats.py" in await call(client, "list_files")
         told = await call(client, "submit", answer="done")
@@ -53,7 +53,7 @@ async def test_a_desktop_client_sits_an_exam(serve: Any, tmp_path: Path, era: st
 
 
 async def test_a_process_bound_to_a_task_opens_it_at_once(serve: Any, tmp_path: Path) -> None:
-    async with client_of(serve("--task", "mini", "--reveal", "none")) as client:
+    async with client_of(serve("--task", "mini", "--feedback", "none/none")) as client:
         assert len(await client.list_tools()) == 10
         assert "mend it" in await call(client, "status")
         assert "out of sight" in await call(client, "submit", answer="")

@@ -1,0 +1,53 @@
+"""What a grade came from: the code of its graders, and the machines that they used."""
+
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.resources import files
+
+from proctor.evaluator.graders import GRADERS
+from proctor.sandbox_backends.base import Backend, Sandbox
+from proctor.schemas.grade import Machine
+from proctor.schemas.rubric import Rubric
+from proctor.schemas.sandbox import SandboxSpec
+
+
+class Recorded:
+    """A backend that remembers which kinds of sandbox it opened."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._opened: set[Machine] = set()
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """The kinds of sandbox that were opened, in no order of time."""
+        return tuple(sorted(self._opened, key=repr))
+
+    @asynccontextmanager
+    async def __call__(self, spec: SandboxSpec) -> AsyncGenerator[Sandbox]:
+        """Open a sandbox."""
+        async with self._backend(spec) as sandbox:
+            info = sandbox.info
+            self._opened.add(
+                Machine(backend=info.backend, isolation=info.isolation, image=info.image)
+            )
+            yield sandbox
+
+
+def digests_of_graders(rubric: Rubric) -> dict[str, str]:
+    """The graders that a rubric names, each with the digest of its code."""
+    return {name: code_digest(name) for name in sorted({c.grader for c in rubric.criteria})}
+
+
+@cache
+def code_digest(grader: str) -> str:
+    """The SHA-256 of what decides a grader's verdict: its own module, and what all share."""
+    own = GRADERS[grader].measure.__module__.rpartition(".")[2]
+    package = files("proctor.evaluator")
+    shared = sorted(each.name for each in package.iterdir() if each.name.endswith(".py"))
+    seal = hashlib.sha256()
+    for path in (package / "graders" / f"{own}.py", *(package / name for name in shared)):
+        seal.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return seal.hexdigest()

@@ -1,0 +1,29 @@
+"""The terms on which an operator has sessions held."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from proctor.schemas.feedback import Feedback
+from proctor.schemas.session import SessionRecord
+from proctor.schemas.task import Task
+
+
+def unsealed(record: SessionRecord) -> SessionRecord:
+    """The record as it is."""
+    return record
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for every session of a server."""
+
+    feedback: Feedback | None = None
+    """What agents may learn, over any task's own policy."""
+    otherwise: Feedback = field(default_factory=Feedback)
+    """The same for tasks without a policy."""
+    seal: Callable[[SessionRecord], SessionRecord] = unsealed
+    """Signs a record, where the operator has a key."""
+
+    def feedback_on(self, task: Task) -> Feedback:
+        """What an agent that sits `task` may learn."""
+        return self.feedback or task.feedback or self.otherwise
