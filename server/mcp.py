@@ -104,8 +104,9 @@ async def _hide_tools(ctx: Request, call_next: CallNext) -> HandlerResult:
     result = await call_next(ctx)
     seat = _seat.get()
     if ctx.method == "tools/list" and isinstance(result, dict) and seat.bound:
-        silent = seat.session.feedback.before == "none"
-        hidden = FOR_FREE_SEATS | ({check_submission.__name__} if silent else set())
+        hidden = FOR_FREE_SEATS
+        if seat.session.feedback.before == "none":
+            hidden |= {check_submission.__name__}
         shown = [tool for tool in result["tools"] if tool["name"] not in hidden]
         return {**result, "tools": shown}
     return result

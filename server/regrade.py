@@ -4,7 +4,7 @@ The new grade is written beside the old ones, ``grades/0001.json`` and on; nothi
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from anyio.to_thread import run_sync
 
 from proctor.evaluator.grade import grade
+from proctor.evaluator.signing import Signer
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.base import Value
 from proctor.schemas.errors import SessionError
@@ -58,8 +59,7 @@ async def regrade(
     stored: StoredSession,
     task: Task,
     backend: Backend,
-    *,
-    seal: Callable[[Regrade], Regrade] = lambda made: made,
+    signer: Signer | None = None,
 ) -> Change:
     """Grade a stored session again.
 
@@ -67,16 +67,16 @@ async def regrade(
         stored: The session.
         task: What it is held against now.
         backend: What opens sandboxes.
-        seal: Signs the grade, where there is a key.
+        signer: Signs the grade, if there is one.
 
     Raises:
         SessionError: There is nothing to grade.
     """
     before = latest_grade(stored)
     after = await grade(await run_sync(stored.work, task, backend))
-    made = seal(
-        Regrade(session_id=stored.record.session_id, task_id=stored.record.task_id, grade=after)
-    )
+    record = stored.record
+    made = Regrade(session_id=record.session_id, task_id=record.task_id, grade=after)
+    made = signer.seal(made) if signer else made
     path = await run_sync(_write, stored.directory / GRADES, made)
     return Change(stored.directory, path, before, after)
 

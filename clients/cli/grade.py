@@ -92,8 +92,7 @@ async def _regrade(
                         f"{session.directory}: the task is not what it was; name that version with "
                         "--tasks, or take the present one with --task-version current"
                     )
-                seal = signer.seal if signer else lambda made: made
-                changes.append(await regrade(session, task, backend, seal=seal))
+                changes.append(await regrade(session, task, backend, signer))
             except ProctorError as error:
                 complain(f"proctor: not graded: {error}")
     return changes
