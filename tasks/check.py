@@ -1,8 +1,13 @@
-"""A task's proof: its solution earns full marks, doing nothing fails, and so does every decoy."""
+"""A task's proof: what an author must show before anybody believes its grades.
+
+The solution earns every point, with any seed, and the same when graded twice; doing nothing earns
+none, nor does a decoy what it must fail; and nothing of the answer is to be seen beforehand.
+"""
 
 import hashlib
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +18,11 @@ from proctor.sandbox_backends.base import Backend
 from proctor.schemas.base import Value
 from proctor.schemas.grade import Grade
 from proctor.schemas.task import Decoy, FileTree, Solution, Task
+from proctor.tasks.leaks import leaks
+from proctor.tasks.scaffold import blanks
+
+SEEDS = 3
+"""With so many seeds the solution must do the same."""
 
 
 class Finding(Value):
@@ -26,15 +36,44 @@ class Finding(Value):
 
 async def check_task(task: Task, backend: Backend) -> AsyncIterator[Finding]:
     """Check one task, finding by finding."""
-    for problem in _lint(task):
-        yield Finding(task_id=task.id, check="lint", ok=False, detail=problem)
+    for check, problems in (
+        ("lint", _lint(task)),
+        ("blanks", blanks(task)),
+        ("leaks", leaks(task)),
+    ):
+        for problem in problems:
+            yield Finding(task_id=task.id, check=check, ok=False, detail=problem)
     if task.solution is not None:
         result = await _grade(task, task.solution, backend)
         yield _finding(task, "solution", _not_full(result), result)
+        async for finding in _check_steadiness(task, task.solution, result, backend):
+            yield finding
     result = await _grade(task, Solution(), backend)
     yield _finding(task, "untouched", _earned_for_nothing(task, result), result)
     for decoy in task.decoys:
         yield await _check_decoy(task, decoy, backend)
+
+
+async def _check_steadiness(
+    task: Task, solution: Solution, first: Grade, backend: Backend
+) -> AsyncIterator[Finding]:
+    """Whether the solution's grade depends on anything but the solution."""
+    again = await _grade(task, solution, backend)
+    problems = [] if again == first else _differences(first, again) or ["other evidence"]
+    yield _finding(task, "graded twice", problems, again)
+    problems = list[str]()
+    for number in range(1, SEEDS):
+        other = await _grade(task, solution, backend, number)
+        problems += [f"with another seed, {each}" for each in _differences(first, other)]
+    yield _finding(task, f"{SEEDS} seeds", problems, first)
+
+
+def _differences(one: Grade, other: Grade) -> list[str]:
+    return [
+        f"{a.id} earned {b.earned:g} instead of {a.earned:g}: {b.reasoning}"
+        for a, b in zip(one.results, other.results, strict=True)
+        if (a.state, a.earned) != (b.state, b.earned)
+    ]
 
 
 async def _check_decoy(task: Task, decoy: Decoy, backend: Backend) -> Finding:
@@ -102,9 +141,10 @@ def _finding(task: Task, check: str, problems: list[str], result: Grade) -> Find
     )
 
 
-async def _grade(task: Task, solution: Solution, backend: Backend) -> Grade:
+async def _grade(task: Task, solution: Solution, backend: Backend, number: int = 0) -> Grade:
+    """Grade a solution with the seed of that number."""
     with _handed_in(task, solution, backend) as work:
-        return await grade(work)
+        return await grade(replace(work, seed=work.seed + number))
 
 
 @contextmanager

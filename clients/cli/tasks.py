@@ -2,6 +2,7 @@
 
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -90,10 +91,19 @@ def check_tasks(
     task_ids: Annotated[list[str] | None, typer.Argument(help="Ids; all tasks if none.")] = None,
     *,
     tasks: TasksOption = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Tasks at once; by default half the processors.")
+    ] = None,
     as_json: JsonOption = False,
     sandboxes: SandboxOptions,
 ) -> None:
-    """Prove tasks: the solution earns full marks, doing nothing fails, every decoy fails."""
+    """Prove tasks: the solution earns full marks with any seed, doing nothing and decoys fail.
+
+    Also looks for answers that the prompt or the workspace gives away, and for blanks left of
+    'tasks new'.
+    """
+    import os
+
     import anyio
 
     from proctor.schemas.errors import TaskError
@@ -105,13 +115,15 @@ def check_tasks(
         usage_error(str(error))
     if not chosen and not catalog.problems:
         usage_error("no task found; a task is a directory with a task.toml, or a JSON file")
-    findings = anyio.run(_check, chosen, sandboxes, not as_json)
+    at_once = concurrency or max(1, (os.cpu_count() or 1) // 2)
+    findings = anyio.run(_check, chosen, sandboxes, at_once, not as_json)
     broken = [str(problem) for problem in catalog.problems]
     if as_json:
         document = {"findings": [f.model_dump() for f in findings], "unreadable": broken}
         print(json.dumps(document, indent=2))
     failed = sum(not finding.ok for finding in findings)
     if not as_json:
+        _print_checked(findings)
         unreadable = f", {len(broken)} tasks unreadable" if broken else ""
         print(f"{len(chosen)} tasks, {len(findings)} findings, {failed} failed{unreadable}")
     if failed or broken:
@@ -121,20 +133,69 @@ def check_tasks(
 async def _check(
     tasks: "Sequence[Task]",
     sandboxes: SandboxOptions,
+    at_once: int,
     aloud: bool,  # noqa: FBT001 - from anyio.run
 ) -> "list[Finding]":
+    import anyio
+
     from proctor.tasks.check import check_task
 
-    findings: list[Finding] = []
+    findings: dict[str, list[Finding]] = {task.id: [] for task in tasks}
+    limit = anyio.CapacityLimiter(at_once)
     async with backend_of(sandboxes) as backend:
-        for task in tasks:
-            async for finding in check_task(task, backend):
-                findings.append(finding)
-                if aloud:
-                    mark = "ok  " if finding.ok else "FAIL"
-                    line = f"{mark} {finding.task_id}: {finding.check}: {finding.detail}"
-                    print(line, flush=True)
-    return findings
+
+        async def check(task: "Task") -> None:
+            async with limit:
+                async for finding in check_task(task, backend):
+                    findings[task.id].append(finding)
+                    if aloud:
+                        mark = "ok  " if finding.ok else "FAIL"
+                        line = f"{mark} {finding.task_id}: {finding.check}: {finding.detail}"
+                        print(line, flush=True)
+
+        async with anyio.create_task_group() as group:
+            for task in tasks:
+                group.start_soon(check, task)
+    return [finding for found in findings.values() for finding in found]
+
+
+def _print_checked(findings: "Sequence[Finding]") -> None:
+    """Say of each task how many findings there are, and which failed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("task", "findings", "failed", box=None)
+    for task_id in dict.fromkeys(finding.task_id for finding in findings):
+        own = [finding for finding in findings if finding.task_id == task_id]
+        failed = ", ".join(dict.fromkeys(finding.check for finding in own if not finding.ok))
+        table.add_row(task_id, str(len(own)), failed or "-")
+    Console().print(table)
+
+
+@app.command("new")
+def new_task(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A new directory; its name becomes the id.")
+    ],
+    *,
+    kind: Annotated[str, typer.Option(help="error_analysis")] = "error_analysis",
+) -> None:
+    """Write a task that works, with blanks for its author to fill."""
+    from proctor.schemas.errors import TaskError
+    from proctor.tasks.scaffold import kinds, scaffold
+
+    if kind not in kinds():
+        usage_error(f"--kind {kind!r} has no template; there is {', '.join(kinds())}")
+    try:
+        written = scaffold(kind, directory)
+    except TaskError as error:
+        usage_error(str(error))
+    except OSError as error:
+        usage_error(f"cannot write to {directory}: {error.strerror}")
+    print(f"{directory}: written. Fill the blanks, marked FILL, in:")
+    for path in written:
+        print(f"  {path}")
+    print(f"Then: proctor tasks check --tasks {directory}")
 
 
 @app.command("schema")

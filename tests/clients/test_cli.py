@@ -172,9 +172,26 @@ def test_tasks_show_keeps_the_rubric_back_until_asked(proctor: Any, mini_task: P
     assert "points at the mean" in proctor("tasks", "show", "mini", "--rubric", *place).stdout
 
 
+UNSTEADY_PROBE = """from probe_kit import Case
+def cases(rng):
+    return [Case("only", {"values": [1.0, 2.0, 3.0], "odd": int(rng.integers(2**62)) // 7 % 2})]
+def follows(cases, outputs):
+    return float(cases["only"].inputs["odd"]), "a coin was thrown"
+CHECKS = {"robust": follows, "follows": follows}
+"""
+CHANGING_PROBE = """import time
+from probe_kit import Case
+def cases(rng):
+    return [Case("only", {"values": [1.0, 2.0, 3.0]})]
+def follows(cases, outputs):
+    return 1.0, f"at {time.time()}"
+CHECKS = {"robust": follows, "follows": follows}
+"""
+
+
 def test_tasks_check_proves_a_task(proctor: Any, mini_task: Path) -> None:
     result = proctor("tasks", "check", "--tasks", str(mini_task))
-    assert "3 findings, 0 failed" in result.stdout
+    assert "5 findings, 0 failed" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -189,6 +206,10 @@ def test_tasks_check_proves_a_task(proctor: Any, mini_task: Path) -> None:
          "decoy constant", "fix should fail"),
         ({"grading/probe.py": "def cases(rng):\n    raise ValueError\n"},
          "solution", "the instrument failed"),
+        ({"grading/probe.py": UNSTEADY_PROBE}, "3 seeds", "with another seed, fix earned"),
+        ({"grading/probe.py": CHANGING_PROBE}, "graded twice", "other evidence"),
+        ({"instruction.md": "There is an OUTLIER.\n"}, "leaks", "names the planted error"),
+        ({"instruction.md": "FILL: the story\n"}, "blanks", "instruction.md"),
     ],
 )  # fmt: skip
 def test_tasks_check_finds_what_is_wrong_with_a_task(
@@ -198,6 +219,22 @@ def test_tasks_check_finds_what_is_wrong_with_a_task(
     result = proctor("tasks", "check", "--json", "--tasks", str(place), expect=1)
     failed = [f for f in json.loads(result.stdout)["findings"] if not f["ok"]]
     assert any(f["check"] == check and detail in f["detail"] for f in failed), failed
+
+
+def test_a_new_task_passes_once_its_blanks_are_filled(proctor: Any, tmp_path: Path) -> None:
+    place = tmp_path / "new" / "late-trains"
+    said = proctor("tasks", "new", str(place)).stdout
+    blank = [path for path in place.rglob("*") if path.is_file() and "FILL:" in path.read_text()]
+    assert all(str(path) in said for path in blank)
+    check = ("tasks", "check", "--tasks", str(place), "--json")
+    failed = [f for f in json.loads(proctor(*check, expect=1).stdout)["findings"] if not f["ok"]]
+    assert {f["check"] for f in failed} == {"blanks"}
+    for path in blank:
+        path.write_text(path.read_text().replace("FILL:", "In short,"))
+    assert json.loads(proctor(*check).stdout)["findings"][0]["task_id"] == "late-trains"
+    assert "exists" in proctor("tasks", "new", str(place), expect=2).stderr
+    assert "no id" in proctor("tasks", "new", str(tmp_path / "a b"), expect=2).stderr
+    assert "no template" in proctor("tasks", "new", "x", "--kind", "y", expect=2).stderr
 
 
 @pytest.mark.parametrize("form", ["directory", "afterquery"])

@@ -1,0 +1,18 @@
+"""Print the typical price of data/prices.csv."""
+
+import csv
+
+
+def load(path: str) -> list[float]:
+    """Read the column ``price``."""
+    with open(path, newline="") as file:
+        return [float(row["price"]) for row in csv.DictReader(file)]
+
+
+def typical(prices: list[float]) -> float:
+    """The price that a customer should expect."""
+    return sum(prices) / len(prices)
+
+
+if __name__ == "__main__":
+    print(round(typical(load("data/prices.csv")), 2))
