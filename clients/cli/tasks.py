@@ -172,6 +172,31 @@ def _print_checked(findings: "Sequence[Finding]") -> None:
     Console().print(table)
 
 
+@app.command("import")
+def import_task(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A task in AfterQuery's JSON.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory.")],
+) -> None:
+    """Turn AfterQuery's JSON into a directory, and propose what checks each criterion."""
+    from proctor.schemas.errors import TaskError
+    from proctor.tasks.catalog import read_task
+    from proctor.tasks.importing import proposals, write_directory
+
+    try:
+        task = read_task(source)
+        chosen = proposals(task)
+        write_directory(task, chosen, directory)
+        read_task(directory)
+    except TaskError as error:
+        usage_error(str(error))
+    except OSError as error:
+        usage_error(f"{error.filename or source}: {error.strerror}")
+    print(f"{directory}: written. Every criterion, what measures it now, and why:")
+    for each in chosen:
+        options = f" {json.dumps(each.criterion.options)}" if each.criterion.options else ""
+        print(f"  {each.criterion.id}: {each.criterion.grader}{options}: {each.reason}")
+
+
 @app.command("new")
 def new_task(
     directory: Annotated[
