@@ -1,14 +1,17 @@
 """What a grader is given: the task, what was handed in, and how to open a fresh sandbox."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 
+from proctor.evaluator.verdicts import OpensVerdicts, VerdictSandbox, open_verdict_sandbox
 from proctor.sandbox_backends.archive import read_file
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import ProctorError, SubmissionError
@@ -33,6 +36,8 @@ class Work:
     seed: int
     """What random inputs are drawn from."""
     backend: Backend
+    verdicts: OpensVerdicts | None = None
+    """Opens the verdict sandbox that all graders share; without it, each opens its own."""
     _shared: dict[Any, Any] = field(default_factory=dict[Any, Any])
     _locks: dict[Any, anyio.Lock] = field(default_factory=dict[Any, anyio.Lock])
 
@@ -52,6 +57,17 @@ class Work:
         if isinstance(found, ProctorError):
             raise found
         return found
+
+    @asynccontextmanager
+    async def verdict_sandbox(self) -> AsyncGenerator[VerdictSandbox]:
+        """Where this task's verdict code runs.
+
+        Raises:
+            SandboxError: It does not come up.
+        """
+        opens = self.verdicts or partial(open_verdict_sandbox, self.backend, self.task)
+        async with opens() as sandbox:
+            yield sandbox
 
     async def read(self, path: str, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes | None:
         """One file of the workspace; None where there is none.
