@@ -5,7 +5,14 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from proctor.evaluator.graders import behaviour, file_exists, judge, location, report_field
+from proctor.evaluator.graders import (
+    behaviour,
+    file_exists,
+    judge,
+    location,
+    report_field,
+    tests,
+)
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
@@ -45,6 +52,7 @@ GRADERS: Mapping[str, Grader] = {
     ),
     "location": Grader(location.Options, location.measure, location.check, reads_labels=True),
     "behaviour": Grader(behaviour.Options, behaviour.measure, behaviour.check),
+    "tests": Grader(tests.Options, tests.measure, tests.check, reads_labels=True),
     "judge": Grader(judge.Options, judge.measure),
 }
 
