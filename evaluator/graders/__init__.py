@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from proctor.evaluator.graders import (
     behaviour,
+    command,
     file_exists,
     judge,
     location,
@@ -52,6 +53,13 @@ GRADERS: Mapping[str, Grader] = {
     ),
     "location": Grader(location.Options, location.measure, location.check, reads_labels=True),
     "behaviour": Grader(behaviour.Options, behaviour.measure, behaviour.check),
+    "command": Grader(
+        command.Options,
+        command.measure,
+        command.check,
+        validate=command.validate,
+        reads_labels=True,
+    ),
     "tests": Grader(tests.Options, tests.measure, tests.check, reads_labels=True),
     "judge": Grader(judge.Options, judge.measure),
 }
