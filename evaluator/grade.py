@@ -8,7 +8,7 @@ from dataclasses import replace
 import anyio
 
 from proctor import __version__
-from proctor.evaluator.graders import GRADERS, options_of
+from proctor.evaluator.graders import grader_of, options_of
 from proctor.evaluator.provenance import Recorded, digests_of_graders
 from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
 from proctor.evaluator.verdicts import shared_verdict_sandbox
@@ -85,9 +85,8 @@ def digest_of_answer(answer: str) -> str:
 
 
 async def _measure(work: Work, criterion: Criterion) -> Score:
-    grader = GRADERS[criterion.grader]
     try:
-        score = await grader.measure(work, options_of(criterion))
+        score = await grader_of(criterion).measure(work, options_of(criterion))
     except SubmissionError as error:
         return Score(state="invalid", evidence=str(error))
     except (GradingError, SandboxError) as error:
