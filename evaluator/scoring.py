@@ -44,6 +44,7 @@ def result_of(criterion: Criterion, score: Score, penalty_when: PenaltyWhen) -> 
         reasoning=score.evidence,
         state=score.state,
         credit=score.credit,
+        value=score.value,
         broken=score.broken,
     )
 

@@ -1,15 +1,17 @@
 """What a grader is given: the task, what was handed in, and how to open a fresh sandbox."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 
-from proctor.sandbox_backends.archive import read_file
+from proctor.sandbox_backends.archive import copy_file, read_file
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import ProctorError, SubmissionError
 from proctor.schemas.task import Task
@@ -63,6 +65,23 @@ class Work:
             return await run_sync(lambda: read_file(self.snapshot, path, max_bytes=max_bytes))
         except ValueError as error:
             raise SubmissionError(str(error)) from error
+
+    @asynccontextmanager
+    async def file(self, path: str, *, max_bytes: int) -> AsyncGenerator[Path]:
+        """One file of the workspace, copied to a place of its own for as long as it is read.
+
+        Raises:
+            SubmissionError: It is missing, or larger than `max_bytes`.
+        """
+        with TemporaryDirectory(prefix="proctor-file-") as place:
+            copy = Path(place, "file")
+            try:
+                there = await run_sync(copy_file, self.snapshot, path, copy, max_bytes)
+            except ValueError as error:
+                raise SubmissionError(str(error)) from error
+            if not there:
+                raise SubmissionError(f"{path}: {MISSING}")
+            yield copy
 
     async def read_json(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """One JSON file of the workspace.

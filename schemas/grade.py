@@ -22,6 +22,8 @@ class Score(Value):
     """The share of the criterion's points that was earned; 0 unless scored."""
     evidence: str
     """What was measured and against which bound, or why nothing was."""
+    value: float | None = None
+    """What was measured, as a number, where it is one: for the owner, never told to an agent."""
     broken: bool = False
     """Whether the instrument failed, rather than being absent; only where ungraded."""
 
@@ -41,6 +43,8 @@ class CriterionResult(Value):
     """The score's evidence, under AfterQuery's name."""
     state: ScoreState
     credit: float
+    value: float | None = None
+    """For the owner: agents are not told, since labels can be computed from exact scores."""
     broken: bool = False
 
 

@@ -5,7 +5,17 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from proctor.evaluator.graders import behaviour, file_exists, judge, location, report_field
+from proctor.evaluator.graders import (
+    behaviour,
+    file_exists,
+    judge,
+    location,
+    metric,
+    numbers,
+    report_field,
+    table,
+    unchanged,
+)
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
@@ -45,6 +55,19 @@ GRADERS: Mapping[str, Grader] = {
     ),
     "location": Grader(location.Options, location.measure, location.check, reads_labels=True),
     "behaviour": Grader(behaviour.Options, behaviour.measure, behaviour.check),
+    "unchanged": Grader(unchanged.Options, unchanged.measure, unchanged.check),
+    "table": Grader(table.Options, table.measure, table.check, table.validate, reads_labels=True),
+    "numbers": Grader(
+        numbers.Options, numbers.measure, validate=numbers.validate, reads_labels=True
+    ),
+    "metric": Grader(
+        metric.Options,
+        metric.measure,
+        metric.check,
+        metric.validate,
+        metric.validation,
+        reads_labels=True,
+    ),
     "judge": Grader(judge.Options, judge.measure),
 }
 
