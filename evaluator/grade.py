@@ -4,10 +4,11 @@ import logging
 
 from proctor import __version__
 from proctor.evaluator.graders import GRADERS, options_of
+from proctor.evaluator.graders.judge import record_of
 from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
 from proctor.evaluator.work import Work
 from proctor.schemas.errors import GradingError, SandboxError, SubmissionError
-from proctor.schemas.grade import CriterionResult, Grade, Score
+from proctor.schemas.grade import CriterionResult, Grade, JudgeRecord, Score
 from proctor.schemas.rubric import Criterion, Rubric
 from proctor.schemas.task import Task
 
@@ -20,7 +21,8 @@ async def grade(work: Work) -> Grade:
     A grader that cannot measure leaves its criterion ungraded; only the agent's work decides
     between credit and none.
     """
-    return _add_up(work.task, await measure(work, work.task.rubric), work.snapshot_sha256)
+    scores = await measure(work, work.task.rubric)
+    return _add_up(work.task, scores, work.snapshot_sha256, record_of(work))
 
 
 async def measure(work: Work, rubric: Rubric) -> dict[str, Score]:
@@ -42,7 +44,8 @@ def invalid_grade(task: Task, reason: str) -> Grade:
 async def _measure(work: Work, criterion: Criterion) -> Score:
     grader = GRADERS[criterion.grader]
     try:
-        score = await grader.measure(work, options_of(criterion))
+        given = criterion if grader.takes == "criterion" else options_of(criterion)
+        score = await grader.measure(work, given)
     except SubmissionError as error:
         return Score(state="invalid", evidence=str(error))
     except (GradingError, SandboxError) as error:
@@ -58,7 +61,12 @@ def _broken(reason: str) -> Score:
     return Score(state="ungraded", evidence=f"the instrument failed: {reason}", broken=True)
 
 
-def _add_up(task: Task, scores: dict[str, Score], snapshot_sha256: str | None) -> Grade:
+def _add_up(
+    task: Task,
+    scores: dict[str, Score],
+    snapshot_sha256: str | None,
+    judge: JudgeRecord | None = None,
+) -> Grade:
     results: tuple[CriterionResult, ...] = tuple(
         result_of(criterion, scores[criterion.id], task.rubric.penalty_when)
         for criterion in task.rubric.criteria
@@ -73,4 +81,5 @@ def _add_up(task: Task, scores: dict[str, Score], snapshot_sha256: str | None) -
         task_digest=task.digest(),
         snapshot_sha256=snapshot_sha256,
         grader_version=__version__,
+        judge=judge,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from anyio.to_thread import run_sync
 
+from proctor.evaluator.judge.panel import Judge
 from proctor.sandbox_backends.archive import read_file
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import SubmissionError
@@ -29,6 +30,8 @@ class Work:
     seed: int
     """What random inputs are drawn from."""
     backend: Backend
+    judge: Judge | None = None
+    """What reads prose; None leaves it ungraded."""
     memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
     """What several criteria share, such as a probe's verdicts; dies with the grading."""
 

@@ -42,6 +42,27 @@ class CriterionResult(Value):
     broken: bool = False
 
 
+class JudgeRecord(Value):
+    """The model that judged, how it was asked, and what that took."""
+
+    model: str
+    votes: int
+    """Asked for."""
+    temperature: float | None
+    """As sent; None where the provider's own was left."""
+    seed: int | None
+    """Of the first vote, the others counting on from it; None where none was sent."""
+    prompt_version: str
+    calls: int
+    """Requests to the provider, repetitions included."""
+    tokens: int | None
+    """Of prompts and replies; None where the provider did not say."""
+    cost_usd: float | None
+    """None where the price is unknown."""
+    flags: tuple[str, ...] = ()
+    """What went wrong: votes without a verdict, a decoy that was passed."""
+
+
 class Grade(Value):
     """The verdict on a submission."""
 
@@ -57,6 +78,8 @@ class Grade(Value):
     task_digest: str
     snapshot_sha256: str | None
     grader_version: str
+    judge: JudgeRecord | None = None
+    """None where no model was asked."""
 
     @property
     def ungraded(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from proctor.evaluator.grade import grade, invalid_grade
+from proctor.evaluator.judge.panel import Judge
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.sandbox_backends.concurrency import task_group
@@ -45,9 +46,17 @@ GRADINGS_AT_ONCE = 2
 class Sessions:
     """All sessions of a server."""
 
-    def __init__(self, catalog: Catalog, backend: Backend, records: Path, tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        backend: Backend,
+        records: Path,
+        tasks: TaskGroup,
+        judge: Judge | None = None,
+    ) -> None:
         self.catalog = catalog
         self._backend = backend
+        self._judge = judge
         self._records = records
         self._tasks = tasks
         self._by_id: dict[str, Session] = {}
@@ -57,7 +66,7 @@ class Sessions:
     @classmethod
     @asynccontextmanager
     async def serving(
-        cls, catalog: Catalog, backend: Backend, records: Path
+        cls, catalog: Catalog, backend: Backend, records: Path, judge: Judge | None = None
     ) -> AsyncGenerator["Sessions"]:
         """Serve sessions; those still open at the end are snapshotted and marked abandoned.
 
@@ -65,9 +74,10 @@ class Sessions:
             catalog: The tasks on offer.
             backend: What opens sandboxes, for agents and for grading.
             records: The directory of all sessions' records.
+            judge: What grades prose; without one it stays ungraded.
         """
         async with task_group() as tasks:
-            sessions = cls(catalog, backend, records, tasks)
+            sessions = cls(catalog, backend, records, tasks, judge)
             try:
                 yield sessions
             finally:
@@ -291,5 +301,6 @@ class Sessions:
                 snapshot_sha256=submission.snapshot_sha256,
                 seed=submission.seed,
                 backend=self._backend,
+                judge=self._judge,
             )
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.options import (
     TasksOption,
     catalog_of,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from proctor.clients.agents import Agent
     from proctor.clients.runs.run import Plan
+    from proctor.evaluator.judge.panel import Judge
     from proctor.schemas.result import RunResult
     from proctor.tasks.catalog import Catalog
 
@@ -32,6 +34,7 @@ class AgentName(StrEnum):
     NOOP = "noop"
 
 
+@with_judge_options
 @with_sandbox_options
 def run(
     patterns: Annotated[
@@ -53,6 +56,7 @@ def run(
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
     sandboxes: SandboxOptions,
+    judging: JudgeOptions,
 ) -> None:
     """Work tasks with an agent, through a real MCP client and server, and grade them."""
     from datetime import UTC, datetime
@@ -74,9 +78,11 @@ def run(
         out=directory,
         concurrency=concurrency,
     )
-    complain("proctor: no model takes part in this run")
+    judge = judge_of(judging)
+    if judge is None:
+        complain("proctor: no model takes part in this run")
     try:
-        results = anyio.run(_run, plan, catalog, sandboxes)
+        results = anyio.run(_run, plan, catalog, sandboxes, judge)
     except KeyboardInterrupt:
         complain(f"proctor: interrupted; what was finished is in {directory}")
         raise typer.Exit(130) from None
@@ -107,7 +113,9 @@ def _agent(name: AgentName, catalog: "Catalog") -> "Agent":
     return oracle({task.id: task.solution for task in catalog if task.solution is not None})
 
 
-async def _run(plan: "Plan", catalog: "Catalog", options: SandboxOptions) -> "Sequence[RunResult]":
+async def _run(
+    plan: "Plan", catalog: "Catalog", options: SandboxOptions, judge: "Judge | None"
+) -> "Sequence[RunResult]":
     """Run a plan against a server of this process, over HTTP on loopback."""
     import secrets
 
@@ -123,7 +131,7 @@ async def _run(plan: "Plan", catalog: "Catalog", options: SandboxOptions) -> "Se
     chosen = [catalog[attempt.task_id].sandbox for attempt in plan.attempts]
     async with (
         backend_of(options, chosen) as backend,
-        Sessions.serving(catalog, backend, plan.out) as sessions,
+        Sessions.serving(catalog, backend, plan.out, judge) as sessions,
     ):
         app = build_app(sessions, owner_token=token, reveal="none")
         async with listening(app, listener), Owner.of(url, token) as owner:

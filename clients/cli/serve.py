@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.options import (
     TasksOption,
     catalog_of,
@@ -19,6 +20,7 @@ from proctor.clients.cli.options import (
 from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
 
 if TYPE_CHECKING:
+    from proctor.evaluator.judge.panel import Judge
     from proctor.schemas.session import Reveal
     from proctor.server.sessions import Sessions
 
@@ -35,6 +37,7 @@ class RevealName(StrEnum):
     FULL = "full"
 
 
+@with_judge_options
 @with_sandbox_options
 def serve(
     *,
@@ -64,6 +67,7 @@ def serve(
         typer.Option(help="Where sessions are kept; by default the user's data directory."),
     ] = None,
     sandboxes: SandboxOptions,
+    judging: JudgeOptions,
 ) -> None:
     """Serve tasks to MCP clients, over stdin and stdout or, with --http, over HTTP."""
     import logging
@@ -72,7 +76,7 @@ def serve(
 
     logging.basicConfig(level=logging.WARNING, format="proctor: %(levelname)s: %(message)s")
     shown: Reveal = reveal.value if reveal else "none" if http else "score"
-    serving = _Serving(tasks, sandboxes, data, may_build=http)
+    serving = _Serving(tasks, sandboxes, data, judge_of(judging), may_build=http)
     if http:
         if task:
             usage_error("--task goes with stdio; over HTTP, open sessions with POST /sessions")
@@ -89,12 +93,14 @@ class _Serving:
         tasks: list[Path] | None,
         sandboxes: SandboxOptions,
         data: Path | None,
+        judge: "Judge | None",
         *,
         may_build: bool,
     ) -> None:
         self._tasks = tasks
         self._sandboxes = sandboxes
         self._data = data
+        self._judge = judge
         self._may_build = may_build
 
     @asynccontextmanager
@@ -110,7 +116,7 @@ class _Serving:
         specs = [task.sandbox for task in catalog]
         async with (
             backend_of(self._sandboxes, specs, may_build=self._may_build) as backend,
-            Sessions.serving(catalog, backend, records) as sessions,
+            Sessions.serving(catalog, backend, records, self._judge) as sessions,
         ):
             complain(f"proctor: sessions are kept in {records}")
             yield sessions

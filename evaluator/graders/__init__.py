@@ -1,7 +1,7 @@
 """The graders by name: each is an options model and one coroutine, in a module of its own."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -28,6 +28,8 @@ class Grader(NamedTuple):
     validate: Callable[[Work, Any], Awaitable[None]] | None = None
     """Raises a SubmissionError where the hand-in has not the form asked for, judged by what the
     instructions say alone: names, types and sizes, never values that the labels decide."""
+    takes: Literal["options", "criterion"] = "options"
+    """What `measure` is given beside the work: a judge reads the criterion itself."""
 
 
 GRADERS: Mapping[str, Grader] = {
@@ -35,7 +37,7 @@ GRADERS: Mapping[str, Grader] = {
     "report_field": Grader(report_field.Options, report_field.measure),
     "location": Grader(location.Options, location.measure, location.check),
     "behaviour": Grader(behaviour.Options, behaviour.measure, behaviour.check),
-    "judge": Grader(judge.Options, judge.measure),
+    "judge": Grader(judge.Options, judge.measure, takes="criterion"),
 }
 
 
