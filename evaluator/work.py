@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
+from proctor.evaluator.judge.panel import Judge
 from proctor.sandbox_backends.archive import copy_file, read_file
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import ProctorError, SubmissionError
@@ -35,6 +36,8 @@ class Work:
     seed: int
     """What random inputs are drawn from."""
     backend: Backend
+    judge: Judge | None = None
+    """What reads prose; None leaves it ungraded."""
     _shared: dict[Any, Any] = field(default_factory=dict[Any, Any])
     _locks: dict[Any, anyio.Lock] = field(default_factory=dict[Any, anyio.Lock])
 
@@ -54,6 +57,11 @@ class Work:
         if isinstance(found, ProctorError):
             raise found
         return found
+
+    def made(self, key: object) -> Any:  # noqa: ANN401 - whatever was made
+        """What `once` has made; None where it has not, or could not."""
+        found = self._shared.get(key)
+        return None if isinstance(found, ProctorError) else found
 
     async def read(self, path: str, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes | None:
         """One file of the workspace; None where there is none.

@@ -66,6 +66,27 @@ class Signature(Value):
     """Base64."""
 
 
+class JudgeRecord(Value):
+    """The model that judged, how it was asked, and what that took."""
+
+    model: str
+    votes: int
+    """Asked for."""
+    temperature: float | None
+    """As sent; None where the provider's own was left."""
+    seed: int | None
+    """Of the first vote, the others counting on from it; None where none was sent."""
+    prompt_version: str
+    calls: int
+    """Requests to the provider, repetitions included."""
+    tokens: int | None
+    """Of prompts and replies; None where the provider did not say."""
+    cost_usd: float | None
+    """None where the price is unknown."""
+    flags: tuple[str, ...] = ()
+    """What went wrong: votes without a verdict, a decoy that was passed."""
+
+
 class Grade(Value):
     """The verdict on a submission, with what it came from: equal origins give equal grades."""
 
@@ -88,6 +109,8 @@ class Grade(Value):
     machines: tuple[Machine, ...] = ()
     """The kinds of sandbox that the agent's code and the verdict code ran in."""
     grader_version: str
+    judge: JudgeRecord | None = None
+    """None where no model was asked."""
 
     @property
     def ungraded(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The graders by name: each is an options model and one coroutine, in a module of its own."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -43,6 +43,8 @@ class Grader(NamedTuple):
     reads_labels: bool = False
     """Whether its score depends on answers that the agent is to find, so that scores told before
     the end would give them away."""
+    takes: Literal["options", "criterion"] = "options"
+    """What `measure` is given beside the work: a judge reads the criterion itself."""
 
 
 GRADERS: Mapping[str, Grader] = {
@@ -68,7 +70,7 @@ GRADERS: Mapping[str, Grader] = {
         metric.validation,
         reads_labels=True,
     ),
-    "judge": Grader(judge.Options, judge.measure),
+    "judge": Grader(judge.Options, judge.measure, takes="criterion"),
 }
 
 
