@@ -22,8 +22,9 @@ from tempfile import TemporaryDirectory
 import anyio
 from anyio.to_thread import run_sync
 
+from proctor.evaluator.agent_side import CASES_AT_ONCE
 from proctor.evaluator.grade import measure
-from proctor.evaluator.probes import CASES_AT_ONCE, STEADY
+from proctor.evaluator.verdicts import STEADY
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Backend

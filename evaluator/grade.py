@@ -12,6 +12,7 @@ from proctor.evaluator.graders import GRADERS, options_of
 from proctor.evaluator.graders.judge import record_of
 from proctor.evaluator.provenance import Recorded, digests_of_graders
 from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
+from proctor.evaluator.verdicts import shared_verdict_sandbox
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.errors import GradingError, SandboxError, SubmissionError
@@ -50,6 +51,11 @@ async def measure(work: Work, rubric: Rubric) -> dict[str, Score]:
 
     They are measured side by side, each as soon as those that it requires are.
     """
+    async with shared_verdict_sandbox(work.backend, work.task) as verdicts:
+        return await _measure_all(replace(work, verdicts=verdicts), rubric)
+
+
+async def _measure_all(work: Work, rubric: Rubric) -> dict[str, Score]:
     scores: dict[str, Score] = {}
     measured = {criterion.id: anyio.Event() for criterion in rubric.criteria}
     limit = anyio.CapacityLimiter(CRITERIA_AT_ONCE)

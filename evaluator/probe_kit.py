@@ -57,13 +57,13 @@ class Outputs:
     """How the driver ended, where it did not end well; empty otherwise."""
 
     def array(
-        self, key: str, shape: tuple[int | None, ...], *, finite: bool = True
+        self, key: str, shape: tuple[int | None, ...] | None, *, finite: bool = True
     ) -> np.ndarray[Any, np.dtype[Any]]:
         """Read ``<key>.npy``: numbers, booleans or fixed-width text, never pickled objects.
 
         Args:
             key: The file's name without ``.npy``.
-            shape: The shape it must have; None allows any length along that axis.
+            shape: The shape it must have; None allows any length along that axis, or any shape.
             finite: Whether NaN and infinities are refused.
 
         Raises:
@@ -77,8 +77,9 @@ class Outputs:
                 )
         except Exception as error:  # whatever a crafted file makes the reader raise
             raise Invalid(f"case {self.name}: {path.name} is not a plain array: {error}") from error
-        fits = len(array.shape) == len(shape) and all(
-            want is None or have == want for have, want in zip(array.shape, shape, strict=True)
+        wanted = array.shape if shape is None else shape
+        fits = len(array.shape) == len(wanted) and all(
+            want is None or have == want for have, want in zip(array.shape, wanted, strict=True)
         )
         if array.dtype.kind not in "fiubSU":
             raise Invalid(f"case {self.name}: {path.name} holds {array.dtype}, no plain values")

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from proctor.evaluator.judge.panel import Judge
+from proctor.evaluator.verdicts import OpensVerdicts, VerdictSandbox, open_verdict_sandbox
 from proctor.sandbox_backends.archive import copy_file, read_file
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import ProctorError, SubmissionError
@@ -38,6 +40,8 @@ class Work:
     backend: Backend
     judge: Judge | None = None
     """What reads prose; None leaves it ungraded."""
+    verdicts: OpensVerdicts | None = None
+    """Opens the verdict sandbox that all graders share; without it, each opens its own."""
     _shared: dict[Any, Any] = field(default_factory=dict[Any, Any])
     _locks: dict[Any, anyio.Lock] = field(default_factory=dict[Any, anyio.Lock])
 
@@ -62,6 +66,17 @@ class Work:
         """What `once` has made; None where it has not, or could not."""
         found = self._shared.get(key)
         return None if isinstance(found, ProctorError) else found
+
+    @asynccontextmanager
+    async def verdict_sandbox(self) -> AsyncGenerator[VerdictSandbox]:
+        """Where this task's verdict code runs.
+
+        Raises:
+            SandboxError: It does not come up.
+        """
+        opens = self.verdicts or partial(open_verdict_sandbox, self.backend, self.task)
+        async with opens() as sandbox:
+            yield sandbox
 
     async def read(self, path: str, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes | None:
         """One file of the workspace; None where there is none.

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from proctor.evaluator.graders import (
     behaviour,
+    command,
     file_exists,
     judge,
     location,
@@ -14,6 +15,7 @@ from proctor.evaluator.graders import (
     numbers,
     report_field,
     table,
+    tests,
     unchanged,
 )
 from proctor.evaluator.work import Work
@@ -57,6 +59,14 @@ GRADERS: Mapping[str, Grader] = {
     ),
     "location": Grader(location.Options, location.measure, location.check, reads_labels=True),
     "behaviour": Grader(behaviour.Options, behaviour.measure, behaviour.check),
+    "command": Grader(
+        command.Options,
+        command.measure,
+        command.check,
+        validate=command.validate,
+        reads_labels=True,
+    ),
+    "tests": Grader(tests.Options, tests.measure, tests.check, reads_labels=True),
     "unchanged": Grader(unchanged.Options, unchanged.measure, unchanged.check),
     "table": Grader(table.Options, table.measure, table.check, table.validate, reads_labels=True),
     "numbers": Grader(
