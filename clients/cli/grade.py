@@ -109,11 +109,13 @@ async def _regrade(
 
 
 def _print_change(change: "Change", root: Path) -> None:
+    from proctor.evaluator.judge.visible import visible
+
     name = change.directory.relative_to(root.absolute() if change.directory.is_absolute() else root)
     old = f"{change.before.score:g}" if change.before else "no grade"
     print(f"{name}: {old}, now {change.after.score:g} of {change.after.points_graded:g} graded")
     for line in change.what:
-        print(f"  {line}")
+        print(f"  {visible(line)}")
     for line in change.why if change.what or change.why else ():
         print(f"  because: {line}" if change.what else f"  although: {line}")
 

@@ -390,3 +390,15 @@ def test_gold_labels_of_ones_own_go_with_tasks_of_ones_own(
     result = proctor("judge", "calibrate", "none.jsonl", *options, expect=2)
     assert "none.jsonl: cannot be read" in result.stderr
     assert "whom should be" in proctor("judge", "calibrate", expect=2).stderr
+
+
+def test_one_probe_is_shown_with_what_went_in_and_came_out(proctor: Any, mini_task: Path) -> None:
+    show = ("tasks", "check", "--tasks", str(mini_task), "--probe", "fix", "--verbose")
+    said = proctor(*show).stdout
+    assert "in/values.json" in said
+    assert "out/centre.json" in said
+    assert "check robust: 1: one extreme value moved the centre by" in said
+    assert "mini: fix on solution: credit 1" in said
+    assert "mini: fix on constant: credit 0" in proctor(*show, "--on", "constant").stdout
+    assert "hand in one of untouched, constant" in proctor(*show, "--on", "x", expect=2).stderr
+    assert "these do: fix" in proctor(*show[:-2], "location", expect=2).stderr
