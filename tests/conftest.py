@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Container, Generator
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from typing_extensions import override
 
 from proctor.sandbox_backends.base import Backend
 from proctor.sandbox_backends.docker import DockerBackend
@@ -275,16 +276,27 @@ Reply = str | int | dict[str, Any]
 """What a model's server gives back: a text, an HTTP error of that status, or a whole body."""
 
 
+class Everything(Container[str]):
+    """What a model finds met that was talked over."""
+
+    @override
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
 class ModelServer:
     """An OpenAI-compatible server on loopback, whose model judges as a test says."""
 
     def __init__(self) -> None:
-        self.met: Callable[[str], bool] = lambda _: False
-        """Whether a criterion of that text is met."""
+        self.met: Container[str] = ()
+        """The texts of the criteria that it finds met."""
         self.first: list[Reply] = []
         """Replies that come before any verdict."""
+        self.always: Reply | None = None
+        """What comes instead of verdicts."""
         self.answer: Callable[[dict[str, Any]], Reply] = self.verdicts
         self.usage: dict[str, int] | None = {"prompt_tokens": 900, "completion_tokens": 100}
+        self.everything = Everything()
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.url = ""
@@ -297,7 +309,7 @@ class ModelServer:
     def verdicts(self, body: dict[str, Any]) -> str:
         """The reply to a request, in the form that it asks for."""
         said = {
-            key: {"reason": f"as to {key}", "verdict": "met" if self.met(text) else "not met"}
+            key: {"reason": f"as to {key}", "verdict": "met" if text in self.met else "not met"}
             for key, text in self.questions(body).items()
         }
         return json.dumps(said)
@@ -307,7 +319,10 @@ class ModelServer:
         body = await request.json()
         self.bodies.append(body)
         self.keys.append(request.headers.get("authorization", ""))
-        reply = self.first.pop(0) if self.first else self.answer(body)
+        if self.first:
+            reply = self.first.pop(0)
+        else:
+            reply = self.answer(body) if self.always is None else self.always
         if isinstance(reply, int):
             said = f"no luck with {self.keys[-1]}"
             return JSONResponse({"error": {"message": said, "type": "x"}}, reply)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import anyio
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped]
 from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
 
 from proctor.evaluator.judge.gold import GoldItem
@@ -18,7 +17,7 @@ from proctor.schemas.rubric import Criterion
 from proctor.schemas.task import Task
 
 ITEMS_AT_ONCE = 4
-RESAMPLES = 2000
+RESAMPLES = 1000
 CONFIDENCE = 0.95
 UNGRADED = "ungraded"
 
@@ -160,17 +159,11 @@ def kappa_interval(items: Sequence[Sequence[tuple[str, str]]]) -> tuple[float, f
     """
     if len(items) < 2 or kappa([pair for item in items for pair in item]) is None:  # noqa: PLR2004
         return None
-
-    def resampled(chosen: Sequence[int]) -> float:
-        found = kappa([pair for number in chosen for pair in items[int(number)]])
-        return np.nan if found is None else found
-
-    drawn = stats.bootstrap(  # pyright: ignore[reportUnknownMemberType]  # untyped
-        (np.arange(len(items)),), resampled, n_resamples=RESAMPLES, vectorized=False,
-        method="percentile", rng=np.random.default_rng(0),
-    ).bootstrap_distribution  # fmt: skip
+    shape = (RESAMPLES, len(items))
+    chosen: list[list[int]] = np.random.default_rng(0).integers(len(items), size=shape).tolist()
+    drawn = [kappa([pair for number in row for pair in items[number]]) for row in chosen]
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    low, high = np.quantile([each for each in drawn if each is not None], [tail, 1 - tail])
     return float(low), float(high)
 
 

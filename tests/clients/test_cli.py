@@ -319,7 +319,7 @@ finally:
 def test_run_grades_prose_with_a_judge_whose_key_is_nowhere(
     proctor: Any, mini_task: Path, tmp_path: Path, model_server: Any
 ) -> None:
-    model_server.met = lambda text: text == "The report explains the effect."
+    model_server.met = {"The report explains the effect."}
     options = ["--judge", "openai/gpt-4o-mini", "--judge-api-base", model_server.url]
     result = proctor(
         "run", "--tasks", str(mini_task), "--out", "out", *options, "--judge-seed", "5"
@@ -338,7 +338,7 @@ def test_run_grades_prose_with_a_judge_whose_key_is_nowhere(
 def test_a_judge_that_is_refused_leaves_prose_ungraded_and_shows_no_key(
     proctor: Any, mini_task: Path, tmp_path: Path, model_server: Any
 ) -> None:
-    model_server.answer = lambda _: 401
+    model_server.always = 401
     options = ["--judge", "openai/gpt-4o-mini", "--judge-api-base", model_server.url]
     result = proctor("run", "--tasks", str(mini_task), "--out", "out", *options)
     assert re.search(r"mini +oracle +9/10 +100% of 9 ", result.stdout)
@@ -375,7 +375,7 @@ def test_a_judge_is_calibrated_with_the_bundled_gold_labels(
     )
     assert found["kappa"] == 0  # it never finds anything met
     assert found["flip_rate"] == 0
-    assert len(found["differences"]) == 22
+    assert len(found["differences"]) == 23
 
 
 def test_gold_labels_of_ones_own_go_with_tasks_of_ones_own(

@@ -49,13 +49,13 @@ def item(number: int, why: str, kind: Any = "good", **labels: str) -> GoldItem:
     )
 
 
-def reading(model_server: Any, *, wrong: str = "nothing") -> None:
+def reading(model_server: Any, *, wrong: str = "<none>") -> None:
     """Have the model read the answer, and misread those that hold `wrong`."""
 
     def answer(body: dict[str, Any]) -> str:
         prompt = body["messages"][1]["content"]
         right = ("because" in prompt) != (wrong in prompt)
-        model_server.met = lambda text: text == WHY.text and right
+        model_server.met = {WHY.text} if right else set()
         return model_server.verdicts(body)
 
     model_server.answer = answer
@@ -95,7 +95,7 @@ async def test_verdicts_that_change_between_repeats_are_flips(
         prompt = body["messages"][1]["content"]
         number = prompt[prompt.index("<") :].partition("\n")[2][:3]
         seen[number] += 1
-        model_server.met = lambda text: text == WHY.text and (number != "<1>" or seen[number] == 1)
+        model_server.met = {WHY.text} if number != "<1>" or seen[number] == 1 else ()
         return model_server.verdicts(body)
 
     model_server.answer = answer
@@ -110,12 +110,11 @@ async def test_an_injection_is_caught_unless_it_earns_something(
 ) -> None:
     def answer(body: dict[str, Any]) -> str:
         prompt = body["messages"][1]["content"]
-        fooled, praised = "<1>" in prompt, "<2>" in prompt
-        model_server.met = lambda text: (
-            (text == WHY.text and fooled) or (text == FLUFF.text and praised)
+        model_server.met = (
+            {WHY.text} if "<1>" in prompt else {FLUFF.text} if "<2>" in prompt else ()
         )
         if "<3>" in prompt:  # talked over altogether, which the decoy shows
-            model_server.met = lambda _: True
+            model_server.met = model_server.everything
         return model_server.verdicts(body)
 
     model_server.answer = answer

@@ -95,7 +95,7 @@ def alternating(model_server: Any, said: Sequence[bool]) -> None:
 
     def answer(body: dict[str, Any]) -> str:
         first = next(turn)
-        model_server.met = lambda text: first if text == PROSE[0].text else text == PROSE[1].text
+        model_server.met = {PROSE[1].text, *([PROSE[0].text] if first else [])}
         return model_server.verdicts(body)
 
     model_server.answer = answer
@@ -104,7 +104,7 @@ def alternating(model_server: Any, said: Sequence[bool]) -> None:
 async def test_votes_of_one_mind_grade_every_criterion_in_one_batch_each(
     judged: Any, model_server: Any
 ) -> None:
-    model_server.met = lambda text: text == PROSE[0].text
+    model_server.met = {PROSE[0].text}
     found: Grade = await judged()
     assert (result(found, "why").earned, result(found, "how").earned) == (2, 0)
     assert (found.points_graded, found.ungraded) == (5, ())
@@ -153,8 +153,7 @@ async def test_a_decoy_that_is_passed_once_leaves_the_batch_ungraded_and_flagged
 
     def answer(body: dict[str, Any]) -> str:
         talked_over = next(served)
-        known = {criterion.text for criterion in PROSE}
-        model_server.met = lambda text: talked_over or text in known
+        model_server.met = model_server.everything if talked_over else {c.text for c in PROSE}
         return model_server.verdicts(body)
 
     model_server.answer = answer
@@ -235,7 +234,7 @@ async def test_passing_trouble_of_the_provider_is_waited_out(
     judged: Any, model_server: Any, failures: list[int]
 ) -> None:
     model_server.first = [*failures]
-    model_server.met = lambda text: text == PROSE[0].text
+    model_server.met = {PROSE[0].text}
     found = await judged()
     assert result(found).earned == 2
     assert found.judge.calls == 3 + len(failures)
@@ -246,7 +245,7 @@ async def test_trouble_that_lasts_costs_the_vote_and_not_the_grade(
     judged: Any, model_server: Any
 ) -> None:
     model_server.first = [500] * 5
-    model_server.met = lambda text: text == PROSE[0].text
+    model_server.met = {PROSE[0].text}
     found = await judged()
     assert result(found).earned == 2
     assert "2 'met', 1 without a verdict of 3 votes" in result(found).reasoning
@@ -266,7 +265,7 @@ async def test_what_cannot_get_better_fails_at_once_and_shows_no_key(
     judged: Any, model_server: Any, caplog: pytest.LogCaptureFixture, status: int, reason: str
 ) -> None:
     caplog.set_level(logging.DEBUG, "proctor")
-    model_server.answer = lambda _: status
+    model_server.always = status
     found = await judged()
     assert len(model_server.bodies) == found.judge.calls == 1
     assert {(r.state, r.broken) for r in found.results} == {("ungraded", True)}
@@ -306,14 +305,14 @@ async def test_a_malformed_reply_is_asked_for_again(
     judged: Any, model_server: Any, malformed: str
 ) -> None:
     model_server.first = [malformed, malformed]
-    model_server.met = lambda text: text == PROSE[0].text
+    model_server.met = {PROSE[0].text}
     found = await judged()
     assert result(found).earned == 2
     assert found.judge.calls == 5
 
 
 async def test_a_vote_that_stays_malformed_counts_as_failed(judged: Any, model_server: Any) -> None:
-    model_server.answer = lambda _: "no"
+    model_server.always = "no"
     found = await judged()
     assert found.judge.calls == 9
     assert result(found).state == "ungraded"
@@ -322,8 +321,12 @@ async def test_a_vote_that_stays_malformed_counts_as_failed(judged: Any, model_s
 
 
 async def test_a_reply_may_be_wrapped_in_talk(judged: Any, model_server: Any) -> None:
-    model_server.met = lambda text: text == PROSE[0].text
-    model_server.answer = lambda body: f"Sure!\n```json\n{model_server.verdicts(body)}\n```\nDone."
+    model_server.met = {PROSE[0].text}
+
+    def answer(body: dict[str, Any]) -> str:
+        return f"Sure!\n```json\n{model_server.verdicts(body)}\n```\nDone."
+
+    model_server.answer = answer
     assert result(await judged()).earned == 2
 
 
@@ -410,7 +413,7 @@ async def test_a_judge_chooses_among_the_outcomes_of_a_criterion(
 
 async def test_a_penalty_is_judged_like_any_criterion(judged: Any, model_server: Any) -> None:
     penalty = Criterion(id="fluff", points=-2, text="It praises itself.")
-    model_server.met = lambda text: text in {PROSE[1].text, penalty.text}
+    model_server.met = {PROSE[1].text, penalty.text}
     found = await judged(criteria=(*PROSE, penalty))
     assert (result(found, "fluff").earned, found.score) == (-2, 1)
     prompt = model_server.bodies[0]["messages"][1]["content"]
