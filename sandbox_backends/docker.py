@@ -184,6 +184,7 @@ def container_settings(spec: SandboxSpec, image: str) -> dict[str, Any]:
         "hostname": "sandbox",
         "labels": {LABEL: this_server()},
         "stdin_open": True,
+        "stop_signal": "SIGKILL",  # the helper heeds no other; an engine that ends would wait
         "auto_remove": True,
         "network_mode": "none",
         "ipc_mode": "private",
