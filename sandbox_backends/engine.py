@@ -6,9 +6,11 @@ a container's own stream is a socket that this process reads and writes itself.
 
 import io
 import os
+import re
 import socket
 import struct
 import tarfile
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
@@ -37,6 +39,12 @@ REMOVE_WITHIN_S = 30
 STREAM_HEADER = struct.Struct(">BxxxL")
 STDOUT = 1
 COMPLAINT_BYTES = 2000
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+STEP = "Step "
+ITS_OWN = (" ---> ", "Removing ")
+"""What an engine's own words begin with in the midst of a build's."""
+LAST_LINES = 5
+"""Of a command that fails: pip's last ones may be about a newer pip, not a full disk."""
 PODMAN = ("/run/podman/podman.sock", "{XDG_RUNTIME_DIR}/podman/podman.sock")
 FAULTS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError)
 """What the SDK raises; the last of them where an engine goes in the midst of a stream."""
@@ -238,19 +246,32 @@ class Engine:
         Raises:
             SandboxStartError: It cannot be built.
         """
+        last = deque[str](maxlen=LAST_LINES)  # of the step that fails
 
         def build() -> None:
-            lines = self._client.api.build(
-                fileobj=_context(files), custom_context=True, decode=True, rm=True, **options
-            )
-            for line in lines:
-                if error := line.get("error"):
-                    raise SandboxStartError(f"the image cannot be built: {error}")
-                for text in str(line.get("stream") or line.get("status") or "").splitlines():
-                    if text.strip():
-                        run_in_loop(say, text.rstrip())
+            error = ""
+            for line in self._client.api.build(
+                fileobj=_context(files),
+                custom_context=True,
+                decode=True,
+                rm=True,
+                forcerm=True,
+                **options,
+            ):
+                error = error or line.get("error", "")
+                for text in _texts(line):
+                    run_in_loop(say, text)
+                    if text.startswith(STEP):
+                        last.clear()
+                    elif not text.startswith(ITS_OWN):
+                        last.append(text)
+            if error:
+                raise SandboxStartError("\n".join((error, *last)))
 
-        await self._call(build)
+        try:
+            await self._call(build)
+        except SandboxStartError as error:
+            raise SandboxStartError(f"the image cannot be built: {error}") from error
 
     async def images(self, label: str) -> tuple[dict[str, Any], ...]:
         """Every image with that label, as the engine describes it."""
@@ -278,6 +299,12 @@ class Engine:
 def _failure(error: Exception) -> SandboxStartError:
     what = "fails" if isinstance(error, DockerException) else "does not answer"
     return SandboxStartError(f"the container engine {what}: {_reason(error)}")
+
+
+def _texts(line: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of text in one message of a build's progress."""
+    said = COLOUR.sub("", str(line.get("stream") or line.get("status") or ""))
+    return (text.rstrip() for text in said.splitlines() if text.strip())
 
 
 def _environments() -> Iterator[dict[str, str]]:

@@ -1,10 +1,13 @@
-"""A container engine that fails: it restarts under its sandboxes."""
+"""A container engine that fails: it restarts under its sandboxes, or its disk is full."""
 
 import gc
+import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from pathlib import Path
 
 import anyio
 import pytest
@@ -14,6 +17,8 @@ from tests.sandbox_backends.own_engine import IMAGE, OwnEngine, own_engine, own_
 
 from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.docker import DockerBackend
+from proctor.sandbox_backends.engine import Engine
+from proctor.sandbox_backends.image import Recipe, build_image
 from proctor.schemas.errors import SandboxLostError, SandboxStartError
 from proctor.schemas.sandbox import Overrides, SandboxSpec
 
@@ -117,3 +122,72 @@ async def test_a_session_is_lost_at_once_though_systemd_holds_the_dead_engines_s
             await engine.end(signal.SIGKILL)
             with anyio.fail_after(AT_ONCE_S), pytest.raises(SandboxLostError):
                 await sandbox.exec(["true"], timeout_s=20)
+
+
+async def test_an_engine_that_dies_in_the_midst_of_a_build_is_named(engine: OwnEngine) -> None:
+    steps = (f"LABEL step{number}=1" for number in range(100))
+    recipe = "\n".join((f"FROM {IMAGE}", *steps)).encode()
+    said: list[str] = []
+    asked = await Engine.connect()
+    try:
+        async with anyio.create_task_group() as tasks:
+
+            def kill_it_once(text: str) -> None:
+                if not said:
+                    tasks.start_soon(engine.end, signal.SIGKILL)
+                said.append(text)
+
+            with pytest.raises(SandboxStartError, match=r"built: the container engine does not"):
+                await asked.build({"Dockerfile": recipe}, {}, kill_it_once)
+    finally:
+        await asked.close()
+
+
+@contextmanager
+def full(place: Path, left_bytes: int = 0) -> Generator[None]:
+    """Take what a file system has left, but for a little."""
+    filler = place / "filler"
+    found = os.statvfs(place)
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, found.f_bavail * found.f_frsize - left_bytes)
+    yield
+    filler.unlink()
+
+
+@pytest.mark.parametrize("left_bytes", [0, 16 << 10, 64 << 10])
+async def test_on_a_full_disk_no_sandbox_starts_and_nothing_is_left(
+    engine: OwnEngine, left_bytes: int
+) -> None:
+    async with DockerBackend.connected(engine.overrides) as backend:
+        with full(engine.data, left_bytes):
+            with pytest.raises(SandboxStartError, match="no space left on device"):
+                async with backend(SPEC):
+                    pass
+            assert await engine.containers() == []
+        async with backend(SPEC) as sandbox:
+            with full(engine.data):
+                assert await is_alive(sandbox)
+
+
+@pytest.mark.parametrize("left_bytes", [0, 16 << 10])
+async def test_on_a_full_disk_no_image_is_built_and_the_error_says_why(
+    engine: OwnEngine, left_bytes: int
+) -> None:
+    asked = await Engine.connect()
+    try:
+        with full(engine.data, left_bytes):
+            with pytest.raises(SandboxStartError, match=r"built: .*no space left on device"):
+                await build_image(asked, Recipe(base=IMAGE), lambda _: None)
+            assert await engine.containers() == []
+    finally:
+        await asked.close()
+
+
+async def test_a_build_that_fails_leaves_no_container(engine: OwnEngine) -> None:
+    asked = await Engine.connect()
+    try:
+        with pytest.raises(SandboxStartError, match=r"built: .*/bin/sh"):
+            await build_image(asked, Recipe(base=IMAGE), lambda _: None)
+        assert await engine.containers() == []
+    finally:
+        await asked.close()
