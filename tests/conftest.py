@@ -161,7 +161,7 @@ def task_with(tmp_path: Path) -> Callable[[dict[str, str | None]], Path]:
     return make
 
 
-def _need(problem: str | None, required_by: str) -> None:
+def need(problem: str | None, required_by: str) -> None:
     if problem and os.environ.get(required_by):
         pytest.fail(f"{required_by} is set, but: {problem}")
     if problem:
@@ -192,10 +192,10 @@ async def _opened(name: str, egress: Egress | None = None) -> AsyncGenerator[Bac
     if name == PLAIN:
         yield open_plain
     elif name == BUBBLEWRAP:
-        _need(bubblewrap_problem(), REQUIRE_BUBBLEWRAP)
+        need(bubblewrap_problem(), REQUIRE_BUBBLEWRAP)
         yield partial(open_bubblewrap, egress=egress)
     else:
-        _need(await run_sync(docker_problem), REQUIRE_DOCKER)
+        need(await run_sync(docker_problem), REQUIRE_DOCKER)
         async with DockerBackend.connected(egress=egress) as docker:
             yield docker
 
