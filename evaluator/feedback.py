@@ -8,7 +8,7 @@ labels are left out, because scores on labels give the labels away.
 from collections.abc import Iterator
 
 from proctor.evaluator.grade import measure
-from proctor.evaluator.graders import GRADERS, options_of
+from proctor.evaluator.graders import grader_of, options_of
 from proctor.evaluator.scoring import result_of, totals
 from proctor.evaluator.work import Work
 from proctor.schemas.errors import ProctorError, SubmissionError
@@ -37,7 +37,7 @@ async def standing(work: Work, before: Before) -> list[str]:
 async def _problems(work: Work) -> list[str]:
     problems: dict[str, None] = {}
     for criterion in work.task.rubric.criteria:
-        validate = GRADERS[criterion.grader].validate
+        validate = grader_of(criterion).validate
         if validate is not None:
             try:
                 await validate(work, options_of(criterion))
@@ -49,7 +49,7 @@ async def _problems(work: Work) -> list[str]:
 async def _validated(work: Work) -> list[str]:
     said: list[str] = []
     for criterion in work.task.rubric.criteria:
-        score_on_validation = GRADERS[criterion.grader].validation
+        score_on_validation = grader_of(criterion).validation
         if score_on_validation is not None:
             try:
                 score = await score_on_validation(work, options_of(criterion))
@@ -75,7 +75,7 @@ def _without_labels(rubric: Rubric) -> Iterator[Criterion]:
     """The criteria that neither compare with labels nor require one that does."""
     left_out: set[str] = set()
     for criterion in rubric.criteria:
-        grader = GRADERS[criterion.grader]
+        grader = grader_of(criterion)
         if grader.reads_labels or criterion.grader == "judge" or left_out & {*criterion.requires}:
             left_out.add(criterion.id)
         else:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import anyio
 
 from proctor import __version__
-from proctor.evaluator.graders import GRADERS, options_of
+from proctor.evaluator.graders import grader_of, options_of
 from proctor.evaluator.graders.judge import record_of
 from proctor.evaluator.provenance import Recorded, digests_of_graders
 from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
@@ -88,8 +88,8 @@ def digest_of_answer(answer: str) -> str:
 
 
 async def _measure(work: Work, criterion: Criterion) -> Score:
-    grader = GRADERS[criterion.grader]
     try:
+        grader = grader_of(criterion)
         given = criterion if grader.takes == "criterion" else options_of(criterion)
         score = await grader.measure(work, given)
     except SubmissionError as error:

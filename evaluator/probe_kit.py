@@ -140,7 +140,8 @@ class Outputs:
         return path
 
 
-def _load(probe: Path) -> ModuleType:
+def load(probe: Path) -> ModuleType:
+    """Import verdict code from where it lies; it may import what lies beside it."""
     sys.modules.setdefault("probe_kit", sys.modules[__name__])
     spec = importlib.util.spec_from_file_location("probe", probe)
     if spec is None or spec.loader is None:
@@ -175,7 +176,7 @@ def _write_inputs(case: Case, directory: Path) -> None:
 
 def write_cases(probe: Path, seed: int, target: Path) -> None:
     """Write every case's inputs to ``target/<name>/``."""
-    for name, case in _cases(_load(probe), seed).items():
+    for name, case in _cases(load(probe), seed).items():
         _write_inputs(case, target / name)
 
 
@@ -191,7 +192,7 @@ def judge(probe: Path, seed: int, outputs: Path, failures: dict[str, str]) -> di
     Returns:
         ``{check: {"credit": float, "evidence": str}}``.
     """
-    module = _load(probe)
+    module = load(probe)
     cases = _cases(module, seed)
     left = {name: Outputs(name, outputs / name, failures.get(name, "")) for name in cases}
     verdicts: dict[str, Any] = {}

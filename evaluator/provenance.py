@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from proctor.evaluator.graders import GRADERS
+from proctor.evaluator.graders import grader_named
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.schemas.grade import Machine
 from proctor.schemas.rubric import Rubric
@@ -42,13 +42,20 @@ class Recorded:
 
 def digests_of_graders(rubric: Rubric) -> dict[str, str]:
     """The graders that a rubric names, each with the digest of its code."""
-    return {name: code_digest(name) for name in sorted({c.grader for c in rubric.criteria})}
+    digests = {name: code_digest(name) for name in sorted({c.grader for c in rubric.criteria})}
+    return {name: digest for name, digest in digests.items() if digest is not None}
 
 
 @cache
-def code_digest(grader: str) -> str:
-    """The SHA-256 of what decides a grader's verdict: what is its own, and what all share."""
-    own = GRADERS[grader].measure.__module__.rpartition(".")[2]
+def code_digest(grader: str) -> str | None:
+    """The SHA-256 of what decides a grader's verdict: what is its own, and what all share.
+
+    None where there is no such grader. A task's own grader is part of the task's digest.
+    """
+    known = grader_named(grader)
+    if known is None:
+        return None
+    own = known.options.__module__.rpartition(".")[2]
     package = files("proctor.evaluator")
     modules = [package / "graders" / f"{own}.py", *_modules(package)]
     if grader in PACKAGES:

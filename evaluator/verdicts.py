@@ -24,7 +24,7 @@ from proctor.schemas.task import FileTree, Task
 
 VERDICT_WITHIN_S = 300.0
 MAX_FILE_BYTES = 16 << 20
-KITS = ("probe_kit.py", "tests_kit.py")
+KITS = ("probe_kit.py", "tests_kit.py", "custom_kit.py")
 STEADY = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 """The environment in which equal code gives equal numbers."""
 T = TypeVar("T")

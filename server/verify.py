@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
 from proctor.evaluator.grade import digest_of_answer, grade
-from proctor.evaluator.graders import GRADERS
 from proctor.evaluator.provenance import code_digest
 from proctor.evaluator.scoring import totals
 from proctor.evaluator.signing import signature_problem
@@ -125,10 +124,11 @@ def _task(result: ResultFile, catalog: Catalog) -> tuple[Task | None, Check]:
 
 def _graders(stated: Grade) -> Iterator[Check]:
     for name, digest in stated.graders.items():
-        if name not in GRADERS:
+        installed = code_digest(name)
+        if installed is None:
             yield Check(f"grader {name}", "unknown", "not in this version of Proctor")
         else:
-            same = code_digest(name) == digest
+            same = installed == digest
             detail = digest[:12] if same else "another version than the one installed"
             yield Check(f"grader {name}", "ok" if same else "DIFFERS", detail)
 

@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from proctor.evaluator.graders import GRADERS
+from proctor.evaluator.graders import GRADERS, custom
+from proctor.schemas.base import Value
 from proctor.tasks.formats.afterquery import Document
 from proctor.tasks.formats.directory import TaskFile
 
+OWN_GRADER = r"[A-Za-z0-9_./-]+\.py:[A-Za-z_][A-Za-z0-9_]*"
+"""A task's own grader, as ``path.py:function``."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -14,16 +17,21 @@ def directory_schema() -> dict[str, Any]:
     schema = TaskFile.model_json_schema(ref_template="#/$defs/{model}")
     definitions = schema["$defs"]
     criterion = definitions["Criterion"]
-    criterion["properties"]["grader"]["enum"] = list(GRADERS)
+    own = {"pattern": f"^{OWN_GRADER}$"}
+    criterion["properties"]["grader"]["anyOf"] = [{"enum": list(GRADERS)}, own]
     criterion["allOf"] = []
-    for name, grader in GRADERS.items():
-        options = grader.options.model_json_schema(ref_template="#/$defs/{model}")
+    models: list[tuple[str, dict[str, str], type[Value]]] = [
+        (name, {"const": name}, grader.options) for name, grader in GRADERS.items()
+    ]
+    models.append(("custom", own, custom.Options))
+    for name, which, model in models:
+        options = model.model_json_schema(ref_template="#/$defs/{model}")
         definitions.update(options.pop("$defs", {}))
         title = f"{name}_options"
         definitions[title] = {**options, "title": title}
         criterion["allOf"].append(
             {
-                "if": {"properties": {"grader": {"const": name}}, "required": ["grader"]},
+                "if": {"properties": {"grader": which}, "required": ["grader"]},
                 "then": {"properties": {"options": {"$ref": f"#/$defs/{title}"}}},
             }
         )

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from proctor.evaluator.graders import (
     behaviour,
     command,
+    custom,
     file_exists,
     judge,
     location,
@@ -84,18 +85,36 @@ GRADERS: Mapping[str, Grader] = {
 }
 
 
+def grader_named(name: str) -> Grader | None:
+    """The grader of that name, which may be ``path.py:function`` in a task; None if unknown."""
+    if name in GRADERS:
+        return GRADERS[name]
+    own = custom.functions(name)
+    return own and Grader(custom.Options, *own, reads_labels=True)
+
+
+def grader_of(criterion: Criterion) -> Grader:
+    """The grader that measures a criterion.
+
+    Raises:
+        TaskError: There is no such grader.
+    """
+    grader = grader_named(criterion.grader)
+    if grader is None:
+        raise TaskError(
+            f"criterion {criterion.id!r}: there is no grader {criterion.grader!r}; "
+            f"use one of {', '.join(GRADERS)}, or 'path.py:function' below grading/"
+        )
+    return grader
+
+
 def options_of(criterion: Criterion) -> Value:
     """A criterion's options as its grader understands them.
 
     Raises:
         TaskError: There is no such grader, or it does not take these options.
     """
-    grader = GRADERS.get(criterion.grader)
-    if grader is None:
-        raise TaskError(
-            f"criterion {criterion.id!r}: there is no grader {criterion.grader!r}; "
-            f"use one of {', '.join(GRADERS)}"
-        )
+    grader = grader_of(criterion)
     try:
         return grader.options.model_validate(dict(criterion.options))
     except ValidationError as error:
@@ -113,6 +132,6 @@ def check_options(task: Task) -> None:
     for criterion in task.rubric.criteria:
         options = options_of(criterion)
         try:
-            GRADERS[criterion.grader].check(task, options)
+            grader_of(criterion).check(task, options)
         except TaskError as error:
             raise TaskError(f"criterion {criterion.id!r}: {error}") from error
