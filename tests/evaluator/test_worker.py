@@ -3,13 +3,14 @@
 import os
 import time
 import timeit
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio.to_process import current_default_process_limiter
 
-from proctor.evaluator.tables import read_file
-from proctor.evaluator.tables.form import Form
+from proctor.evaluator.tables import read_table
 from proctor.evaluator.worker import in_worker
 from proctor.schemas.errors import GradingError, SubmissionError
 
@@ -17,7 +18,7 @@ from proctor.schemas.errors import GradingError, SubmissionError
 async def test_what_a_function_returns_or_raises_comes_back() -> None:
     assert await in_worker(divmod, 7, 2) == (3, 1)
     with pytest.raises(SubmissionError, match="is empty"):
-        await in_worker(read_file, Path(os.devnull), Form(path="x.csv"), ("x",))
+        await in_worker(read_table, Path(os.devnull), "x.csv", ("x",), 1)
     with pytest.raises(ZeroDivisionError):
         await in_worker(divmod, 7, 0)
 
@@ -52,3 +53,10 @@ async def test_cancelling_kills_the_process() -> None:
     with anyio.fail_after(20):
         while await anyio.Path(f"/proc/{process}").exists():
             await anyio.sleep(0.02)
+
+
+async def test_waiting_for_a_turn_costs_none_of_the_time() -> None:
+    current_default_process_limiter().total_tokens = 1
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(partial(in_worker, time.sleep, 0.6, within_s=0.2))
