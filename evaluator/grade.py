@@ -9,13 +9,14 @@ import anyio
 
 from proctor import __version__
 from proctor.evaluator.graders import grader_of, options_of
+from proctor.evaluator.graders.judge import record_of
 from proctor.evaluator.provenance import Recorded, digests_of_graders
 from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
 from proctor.evaluator.verdicts import shared_verdict_sandbox
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.errors import GradingError, SandboxError, SubmissionError
-from proctor.schemas.grade import CriterionResult, Grade, Machine, Score
+from proctor.schemas.grade import CriterionResult, Grade, JudgeRecord, Machine, Score
 from proctor.schemas.rubric import Criterion, Rubric
 from proctor.schemas.task import Task
 
@@ -31,7 +32,8 @@ async def grade(work: Work) -> Grade:
     between credit and none.
     """
     backend = Recorded(work.backend)
-    scores = await measure(replace(work, backend=backend), work.task.rubric)
+    recorded = replace(work, backend=backend)
+    scores = await measure(recorded, work.task.rubric)
     return _add_up(
         work.task,
         scores,
@@ -40,6 +42,7 @@ async def grade(work: Work) -> Grade:
         seed=work.seed,
         graders=digests_of_graders(work.task.rubric),
         machines=backend.machines,
+        judge=record_of(recorded),
     )
 
 
@@ -86,7 +89,9 @@ def digest_of_answer(answer: str) -> str:
 
 async def _measure(work: Work, criterion: Criterion) -> Score:
     try:
-        score = await grader_of(criterion).measure(work, options_of(criterion))
+        grader = grader_of(criterion)
+        given = criterion if grader.takes == "criterion" else options_of(criterion)
+        score = await grader.measure(work, given)
     except SubmissionError as error:
         return Score(state="invalid", evidence=str(error))
     except (GradingError, SandboxError) as error:
@@ -111,6 +116,7 @@ def _add_up(
     seed: int | None = None,
     graders: Mapping[str, str] | None = None,
     machines: tuple[Machine, ...] = (),
+    judge: JudgeRecord | None = None,
 ) -> Grade:
     results: tuple[CriterionResult, ...] = tuple(
         result_of(criterion, scores[criterion.id], task.rubric.penalty_when)
@@ -130,4 +136,5 @@ def _add_up(
         graders=graders or {},
         machines=machines,
         grader_version=__version__,
+        judge=judge,
     )

@@ -27,10 +27,20 @@ class Verdict(Value):
     evidence: str
 
 
+class ProbeRun(Value):
+    """All that a probe did, by the name of the case or check."""
+
+    cases: Mapping[str, FileTree]
+    """The inputs that were drawn."""
+    left: Mapping[str, Left]
+    """What the agent's code made of them."""
+    verdicts: Mapping[str, Verdict]
+
+
 VERDICTS = TypeAdapter(dict[str, Verdict])
 
 
-async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> Mapping[str, Verdict]:
+async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> ProbeRun:
     """Draw a probe's cases, run the agent's code on each, and judge what it left.
 
     Args:
@@ -38,9 +48,6 @@ async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> Ma
         probe: The verdict code, below ``grading/``.
         driver: What runs the agent's code, below ``grading/``.
         timeout_s: For the driver on one case.
-
-    Returns:
-        The verdicts, by the name of the check.
 
     Raises:
         GradingError: The verdict code failed.
@@ -55,7 +62,8 @@ async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> Ma
             for name, inputs in cases.items()
         }
         left = await run_errands(work, errands)
-        return await _judge(sandbox, place, probe, work.seed, left)
+        verdicts = await _judge(sandbox, place, probe, work.seed, left)
+    return ProbeRun(cases=cases, left=left, verdicts=verdicts)
 
 
 async def _draw_cases(

@@ -5,12 +5,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from proctor.evaluator.graders import grader_named
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.schemas.grade import Machine
 from proctor.schemas.rubric import Rubric
 from proctor.schemas.sandbox import SandboxSpec
+
+PACKAGES = {"judge": "judge", "metric": "metrics"}
+"""What only one grader uses, below ``evaluator/``."""
 
 
 class Recorded:
@@ -44,7 +48,7 @@ def digests_of_graders(rubric: Rubric) -> dict[str, str]:
 
 @cache
 def code_digest(grader: str) -> str | None:
-    """The SHA-256 of what decides a grader's verdict: its own module, and what all share.
+    """The SHA-256 of what decides a grader's verdict: what is its own, and what all share.
 
     None where there is no such grader. A task's own grader is part of the task's digest.
     """
@@ -53,8 +57,15 @@ def code_digest(grader: str) -> str | None:
         return None
     own = known.options.__module__.rpartition(".")[2]
     package = files("proctor.evaluator")
-    shared = sorted(each.name for each in package.iterdir() if each.name.endswith(".py"))
+    modules = [package / "graders" / f"{own}.py", *_modules(package)]
+    if grader in PACKAGES:
+        modules += _modules(package / PACKAGES[grader])
     seal = hashlib.sha256()
-    for path in (package / "graders" / f"{own}.py", *(package / name for name in shared)):
+    for path in modules:
         seal.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return seal.hexdigest()
+
+
+def _modules(package: Traversable) -> list[Traversable]:
+    found = [each for each in package.iterdir() if each.name.endswith(".py")]
+    return sorted(found, key=lambda each: each.name)

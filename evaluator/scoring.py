@@ -44,6 +44,7 @@ def result_of(criterion: Criterion, score: Score, penalty_when: PenaltyWhen) -> 
         reasoning=score.evidence,
         state=score.state,
         credit=score.credit,
+        value=score.value,
         broken=score.broken,
     )
 
@@ -58,13 +59,16 @@ def totals(results: Sequence[CriterionResult]) -> tuple[Points, Points, Points, 
 
 
 def unmet_requirement(criterion: Criterion, scores: Mapping[str, Score]) -> Score | None:
-    """The score of a criterion whose requirements are not all met; None where they are."""
+    """The score of a criterion whose requirements are not all met; None where they are.
+
+    One that failed decides, whatever is not known of the others.
+    """
+    unknown = [id_ for id_ in criterion.requires if scores[id_].state == "ungraded"]
     for required in criterion.requires:
-        score = scores[required]
-        if score.state == "ungraded":
-            return Score(state="ungraded", evidence=f"requires {required!r}, which is ungraded")
-        if score.credit < 1.0:
+        if required not in unknown and scores[required].credit < 1.0:
             return Score(state="scored", evidence=f"requires full credit for {required!r}")
+    if unknown:
+        return Score(state="ungraded", evidence=f"requires {unknown[0]!r}, which is ungraded")
     return None
 
 

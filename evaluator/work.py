@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 
+from proctor.evaluator.judge.panel import Judge
 from proctor.evaluator.verdicts import OpensVerdicts, VerdictSandbox, open_verdict_sandbox
-from proctor.sandbox_backends.archive import read_file
+from proctor.sandbox_backends.archive import copy_file, read_file
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import ProctorError, SubmissionError
 from proctor.schemas.task import Task
@@ -36,6 +38,8 @@ class Work:
     seed: int
     """What random inputs are drawn from."""
     backend: Backend
+    judge: Judge | None = None
+    """What reads prose; None leaves it ungraded."""
     verdicts: OpensVerdicts | None = None
     """Opens the verdict sandbox that all graders share; without it, each opens its own."""
     _shared: dict[Any, Any] = field(default_factory=dict[Any, Any])
@@ -58,6 +62,11 @@ class Work:
             raise found
         return found
 
+    def made(self, key: object) -> Any:  # noqa: ANN401 - whatever was made
+        """What `once` has made; None where it has not, or could not."""
+        found = self._shared.get(key)
+        return None if isinstance(found, ProctorError) else found
+
     @asynccontextmanager
     async def verdict_sandbox(self) -> AsyncGenerator[VerdictSandbox]:
         """Where this task's verdict code runs.
@@ -79,6 +88,23 @@ class Work:
             return await run_sync(lambda: read_file(self.snapshot, path, max_bytes=max_bytes))
         except ValueError as error:
             raise SubmissionError(str(error)) from error
+
+    @asynccontextmanager
+    async def file(self, path: str, *, max_bytes: int) -> AsyncGenerator[Path]:
+        """One file of the workspace, copied to a place of its own for as long as it is read.
+
+        Raises:
+            SubmissionError: It is missing, or larger than `max_bytes`.
+        """
+        with TemporaryDirectory(prefix="proctor-file-") as place:
+            copy = Path(place, "file")
+            try:
+                there = await run_sync(copy_file, self.snapshot, path, copy, max_bytes)
+            except ValueError as error:
+                raise SubmissionError(str(error)) from error
+            if not there:
+                raise SubmissionError(f"{path}: {MISSING}")
+            yield copy
 
     async def read_json(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """One JSON file of the workspace.

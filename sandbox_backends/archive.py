@@ -6,6 +6,7 @@ plain files: links are never followed, and nothing is written outside the target
 
 import hashlib
 import io
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -73,6 +74,24 @@ def read_file(archive: Path, path: str, *, max_bytes: int) -> bytes | None:
                     raise ValueError(f"{path} holds {size} bytes, more than {max_bytes}")
                 return content.read()
     return None
+
+
+def copy_file(archive: Path, path: str, target: Path, max_bytes: int) -> bool:
+    """Copy one file of a compressed snapshot. False where there is none of that name.
+
+    Raises:
+        ValueError: It is larger than `max_bytes`.
+    """
+    wanted = str(PurePosixPath(path))
+    with archive.open("rb") as stream:
+        for name, size, content in regular_files(stream):
+            if name == wanted:
+                if size > max_bytes:
+                    raise ValueError(f"{path} holds {size} bytes, more than {max_bytes}")
+                with target.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+                return True
+    return False
 
 
 def extract(archive: Path, target: Path) -> None:

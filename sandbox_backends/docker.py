@@ -193,6 +193,7 @@ def container_settings(spec: SandboxSpec, image: str, user: int) -> dict[str, An
         "hostname": "sandbox",
         "labels": {LABEL: this_server()},
         "stdin_open": True,
+        "stop_signal": "SIGKILL",  # the helper heeds no other; an engine that ends would wait
         "auto_remove": True,
         "network_mode": "none",
         "ipc_mode": "private",

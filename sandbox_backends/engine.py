@@ -6,9 +6,11 @@ a container's own stream is a socket that this process reads and writes itself.
 
 import io
 import os
+import re
 import socket
 import struct
 import tarfile
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from typing import Any, TypeVar
 import anyio
 import docker
 import requests
+import urllib3
 from anyio.abc import ByteReceiveStream, ByteSendStream, SocketStream
 from anyio.from_thread import run_sync as run_in_loop
 from anyio.to_thread import run_sync
@@ -36,7 +39,15 @@ REMOVE_WITHIN_S = 30
 STREAM_HEADER = struct.Struct(">BxxxL")
 STDOUT = 1
 COMPLAINT_BYTES = 2000
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+STEP = "Step "
+ITS_OWN = (" ---> ", "Removing ")
+"""What an engine's own words begin with in the midst of a build's."""
+LAST_LINES = 5
+"""Of a command that fails: pip's last ones may be about a newer pip, not a full disk."""
 PODMAN = ("/run/podman/podman.sock", "{XDG_RUNTIME_DIR}/podman/podman.sock")
+FAULTS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError)
+"""What the SDK raises; the last of them where an engine goes in the midst of a stream."""
 EVERY_EVENT = 1
 """Since when events are asked for: a second after the epoch, as 0 means from now on."""
 
@@ -73,6 +84,8 @@ class Engine:
     def __init__(self, client: docker.DockerClient, *, is_podman: bool) -> None:
         self._client: Any = client  # its types are incomplete
         self._calls = anyio.CapacityLimiter(CALLS_AT_ONCE)
+        self._left: set[str] = set()
+        """Containers that could not be removed, such as while it restarted."""
         self.is_podman = is_podman
         """Whether it is Podman, which reads a seccomp profile from a path on its own machine."""
 
@@ -95,13 +108,15 @@ class Engine:
                 )
                 parts = client.version().get("Components") or ()
                 return cls(client, is_podman=any("Podman" in part["Name"] for part in parts))
-            except (DockerException, requests.RequestException, OSError) as error:
+            except (*FAULTS, OSError) as error:
                 problem = problem or error
         raise SandboxStartError(f"no container engine answers: {_reason(problem)}") from problem
 
     async def close(self) -> None:
-        """Let go of its connections."""
-        await run_sync(self._client.close)
+        """Let go of its connections, and of what an earlier attempt could not remove."""
+        with anyio.CancelScope(shield=True):
+            await self._remove_left()
+            await run_sync(self._client.close)
 
     @asynccontextmanager
     async def container(self, settings: Mapping[str, Any]) -> AsyncGenerator[Container]:
@@ -113,6 +128,7 @@ class Engine:
         Raises:
             SandboxStartError: It did not start; nothing is left behind.
         """
+        await self._remove_left()
         made = await self._call(partial(self._client.containers.create, **settings))
         try:
             async with self._attached(str(made.id)) as (stream, complaints):
@@ -122,7 +138,7 @@ class Engine:
                 yield Container(str(made.id), image, stream, stdout, complaints)
         finally:
             with anyio.move_on_after(REMOVE_WITHIN_S, shield=True):
-                await run_sync(self._remove, str(made.id))
+                await run_sync(self._remove, str(made.id), abandon_on_cancel=True)
 
     @asynccontextmanager
     async def _attached(self, container_id: str) -> AsyncGenerator[tuple[SocketStream, Complaints]]:
@@ -134,21 +150,31 @@ class Engine:
             yield stream, Complaints()
 
     def _remove(self, container_id: str) -> None:
-        """Remove a container that may be going by itself."""
+        """Remove a container that may be going by itself; bear in mind one that stays."""
         api = self._client.api
-        with suppress(NotFound, requests.RequestException):
+        try:
             try:
                 api.remove_container(container_id, force=True, v=True)
             except NotFound:
-                return
+                pass
             except APIError:  # its removal is under way
-                api.wait(container_id, timeout=REMOVE_WITHIN_S, condition="removed")
+                with suppress(NotFound):
+                    api.wait(container_id, timeout=REMOVE_WITHIN_S, condition="removed")
+        except FAULTS:
+            self._left.add(container_id)
+        else:
+            self._left.discard(container_id)
+
+    async def _remove_left(self) -> None:
+        with anyio.move_on_after(REMOVE_WITHIN_S):
+            for each in tuple(self._left):
+                await run_sync(self._remove, each, abandon_on_cancel=True)
 
     async def fate(self, container_id: str) -> str:
         """Why a container is gone, as far as the engine still knows."""
         try:
-            events = await run_sync(self._events_of, container_id)
-        except (DockerException, requests.RequestException, OSError):
+            events = await run_sync(self._events_of, container_id, abandon_on_cancel=True)
+        except (*FAULTS, OSError):
             return "the container engine is gone, too"
         if "oom" in events:
             return "it ran out of memory"
@@ -190,8 +216,8 @@ class Engine:
             await run_sync(self._client.api.inspect_image, name)
         except (ImageNotFound, NotFound):
             return False
-        except (DockerException, requests.RequestException) as error:
-            raise SandboxStartError(f"the container engine fails: {_reason(error)}") from error
+        except FAULTS as error:
+            raise _failure(error) from error
         return True
 
     async def pull(self, name: str) -> None:
@@ -220,19 +246,32 @@ class Engine:
         Raises:
             SandboxStartError: It cannot be built.
         """
+        last = deque[str](maxlen=LAST_LINES)  # of the step that fails
 
         def build() -> None:
-            lines = self._client.api.build(
-                fileobj=_context(files), custom_context=True, decode=True, rm=True, **options
-            )
-            for line in lines:
-                if error := line.get("error"):
-                    raise SandboxStartError(f"the image cannot be built: {error}")
-                for text in str(line.get("stream") or line.get("status") or "").splitlines():
-                    if text.strip():
-                        run_in_loop(say, text.rstrip())
+            error = ""
+            for line in self._client.api.build(
+                fileobj=_context(files),
+                custom_context=True,
+                decode=True,
+                rm=True,
+                forcerm=True,
+                **options,
+            ):
+                error = error or line.get("error", "")
+                for text in _texts(line):
+                    run_in_loop(say, text)
+                    if text.startswith(STEP):
+                        last.clear()
+                    elif not text.startswith(ITS_OWN):
+                        last.append(text)
+            if error:
+                raise SandboxStartError("\n".join((error, *last)))
 
-        await self._call(build)
+        try:
+            await self._call(build)
+        except SandboxStartError as error:
+            raise SandboxStartError(f"the image cannot be built: {error}") from error
 
     async def images(self, label: str) -> tuple[dict[str, Any], ...]:
         """Every image with that label, as the engine describes it."""
@@ -253,8 +292,19 @@ class Engine:
             return await run_sync(work, limiter=self._calls)
         except ImageNotFound as error:
             raise SandboxStartError(f"the image is missing: {_reason(error)}") from error
-        except (DockerException, requests.RequestException) as error:
-            raise SandboxStartError(f"the container engine fails: {_reason(error)}") from error
+        except FAULTS as error:
+            raise _failure(error) from error
+
+
+def _failure(error: Exception) -> SandboxStartError:
+    what = "fails" if isinstance(error, DockerException) else "does not answer"
+    return SandboxStartError(f"the container engine {what}: {_reason(error)}")
+
+
+def _texts(line: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of text in one message of a build's progress."""
+    said = COLOUR.sub("", str(line.get("stream") or line.get("status") or ""))
+    return (text.rstrip() for text in said.splitlines() if text.strip())
 
 
 def _environments() -> Iterator[dict[str, str]]:

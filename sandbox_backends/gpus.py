@@ -6,6 +6,7 @@ files themselves stay.
 """
 
 import fcntl
+import logging
 import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -17,9 +18,11 @@ import anyio
 from anyio.to_thread import run_sync
 
 from proctor.sandbox_backends.base import Backend, Sandbox
-from proctor.sandbox_backends.nvml import Gpu, installed_gpus
+from proctor.sandbox_backends.nvml import MEMORY_MANAGER, Gpu, installed_gpus
 from proctor.schemas.errors import SandboxStartError
 from proctor.schemas.sandbox import SandboxSpec
+
+logger = logging.getLogger(__name__)
 
 Opener: TypeAlias = Callable[[SandboxSpec, Sequence[Gpu]], AbstractAsyncContextManager[Sandbox]]
 """Opens a sandbox that may use these GPUs, and no other."""
@@ -68,7 +71,10 @@ class GpuPool:
         place = object()
         self._queue.append(place)
         try:
-            await self._best(n)  # who asks for too many need not queue to be told
+            gpus = await self._best(n)  # who asks for too many need not queue to be told
+            if self._queue[0] is place and (taken := self._locked(gpus, n, locks)):
+                return taken
+            logger.info("waiting for %d GPUs; sessions that wait: %d", n, len(self._queue))
             while self._queue[0] is not place:
                 await self._changed.wait()
             return await self._first_taken(n, locks)
@@ -134,6 +140,20 @@ def refuse_without_lease(spec: SandboxSpec, gpus: Sequence[Gpu]) -> None:
             f"this task asks for {spec.gpus} GPUs, and {len(gpus)} are leased to it; "
             "open it on a backend that on_gpus makes"
         )
+
+
+def refuse_without_memory_manager(gpus: Sequence[Gpu]) -> None:
+    """See to it that CUDA can start where it cannot call ``nvidia-modprobe`` itself.
+
+    Raises:
+        SandboxStartError: The node of the driver's memory manager is not there.
+    """
+    for gpu in gpus:
+        if MEMORY_MANAGER not in (node.name for node in gpu.nodes):
+            raise SandboxStartError(
+                f"{gpu.name} cannot be used without /dev/{MEMORY_MANAGER}, which is missing; "
+                "'nvidia-modprobe -c 0 -u', as root, makes it"
+            )
 
 
 def _lock(path: Path, held: ExitStack) -> bool:

@@ -30,7 +30,7 @@ from proctor.sandbox_backends.channel import (
 )
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.sandbox_backends.environment import LIMITS_ALWAYS, environment
-from proctor.sandbox_backends.gpus import refuse_without_lease
+from proctor.sandbox_backends.gpus import refuse_without_lease, refuse_without_memory_manager
 from proctor.sandbox_backends.helper import BOOT_ARGS
 from proctor.sandbox_backends.network import networked
 from proctor.sandbox_backends.nvml import Gpu
@@ -92,6 +92,7 @@ async def open_bubblewrap(
         egress: The operator's settings of its network.
     """
     refuse_without_lease(spec, gpus)
+    refuse_without_memory_manager(gpus)
     nodes = tuple(dict.fromkeys(node for gpu in gpus for node in gpu.nodes))
     with control_group(spec) as join, filter_to_inherit() as seccomp:
         launch = Launch(spec, seccomp, join, nodes)

@@ -16,7 +16,9 @@ from typing import Protocol, TypeAlias, cast
 from proctor.schemas.base import Value
 from proctor.schemas.errors import SandboxStartError
 
-SHARED_NODES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
+MEMORY_MANAGER = "nvidia-uvm"
+"""The node without which no CUDA program starts; a machine may not have made it since it booted."""
+SHARED_NODES = ("nvidiactl", MEMORY_MANAGER, "nvidia-uvm-tools")
 CAPABILITIES = "proc/driver/nvidia/capabilities"
 
 Handle: TypeAlias = object

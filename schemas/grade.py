@@ -22,6 +22,8 @@ class Score(Value):
     """The share of the criterion's points that was earned; 0 unless scored."""
     evidence: str
     """What was measured and against which bound, or why nothing was."""
+    value: float | None = None
+    """What was measured, as a number, where it is one: for the owner, never told to an agent."""
     broken: bool = False
     """Whether the instrument failed, rather than being absent; only where ungraded."""
 
@@ -41,6 +43,8 @@ class CriterionResult(Value):
     """The score's evidence, under AfterQuery's name."""
     state: ScoreState
     credit: float
+    value: float | None = None
+    """For the owner: agents are not told, since labels can be computed from exact scores."""
     broken: bool = False
 
 
@@ -60,6 +64,27 @@ class Signature(Value):
     """The first 16 hex digits of the SHA-256 of the public key."""
     value: str
     """Base64."""
+
+
+class JudgeRecord(Value):
+    """The model that judged, how it was asked, and what that took."""
+
+    model: str
+    votes: int
+    """Asked for."""
+    temperature: float | None
+    """As sent; None where the provider's own was left."""
+    seed: int | None
+    """Of the first vote, the others counting on from it; None where none was sent."""
+    prompt_version: str
+    calls: int
+    """Requests to the provider, repetitions included."""
+    tokens: int | None
+    """Of prompts and replies; None where the provider did not say."""
+    cost_usd: float | None
+    """None where the price is unknown."""
+    flags: tuple[str, ...] = ()
+    """What went wrong: votes without a verdict, a decoy that was passed."""
 
 
 class Grade(Value):
@@ -84,6 +109,8 @@ class Grade(Value):
     machines: tuple[Machine, ...] = ()
     """The kinds of sandbox that the agent's code and the verdict code ran in."""
     grader_version: str
+    judge: JudgeRecord | None = None
+    """None where no model was asked."""
 
     @property
     def ungraded(self) -> tuple[str, ...]:

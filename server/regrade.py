@@ -12,6 +12,7 @@ from pathlib import Path
 from anyio.to_thread import run_sync
 
 from proctor.evaluator.grade import grade
+from proctor.evaluator.judge.panel import Judge
 from proctor.evaluator.signing import Signer
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.base import Value
@@ -59,6 +60,7 @@ async def regrade(
     stored: StoredSession,
     task: Task,
     backend: Backend,
+    judge: Judge | None = None,
     signer: Signer | None = None,
 ) -> Change:
     """Grade a stored session again.
@@ -67,13 +69,14 @@ async def regrade(
         stored: The session.
         task: What it is held against now.
         backend: What opens sandboxes.
+        judge: What reads prose; without one it stays ungraded.
         signer: Signs the grade, if there is one.
 
     Raises:
         SessionError: There is nothing to grade.
     """
     before = latest_grade(stored)
-    after = await grade(await run_sync(stored.work, task, backend))
+    after = await grade(await run_sync(stored.work, task, backend, judge))
     record = stored.record
     made = Regrade(session_id=record.session_id, task_id=record.task_id, grade=after)
     made = signer.seal(made) if signer else made
@@ -136,8 +139,14 @@ def _changed_origins(before: Grade | None, after: Grade) -> Iterator[str]:
         yield f"Proctor {before.grader_version}, now {after.grader_version}"
     if before.machines != after.machines:
         yield f"other sandboxes: {_machines(before)}, now {_machines(after)}"
+    if before.judge != after.judge:
+        yield f"another judge: {_judge(before)}, now {_judge(after)}"
     if broken := [result.id for result in (*before.results, *after.results) if result.broken]:
         yield f"an instrument failed: {', '.join(dict.fromkeys(broken))}"
+
+
+def _judge(grade: Grade) -> str:
+    return f"{grade.judge.model}, {grade.judge.calls} calls" if grade.judge else "none"
 
 
 def _machines(grade: Grade) -> str:

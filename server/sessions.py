@@ -344,6 +344,7 @@ class Sessions:
                 snapshot_sha256=submission.snapshot_sha256,
                 seed=submission.seed,
                 backend=self._backend,
+                judge=self._terms.judge,
             )
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from proctor.evaluator.judge.panel import Judge
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import SessionError
@@ -81,7 +82,7 @@ class StoredSession:
             return f"{self.snapshot} was changed since it was handed in"
         return None
 
-    def work(self, task: Task, backend: Backend) -> Work:
+    def work(self, task: Task, backend: Backend, judge: Judge | None = None) -> Work:
         """What graders are given of it.
 
         Raises:
@@ -97,6 +98,7 @@ class StoredSession:
             snapshot_sha256=submission.snapshot_sha256 or "",
             seed=submission.seed,
             backend=backend,
+            judge=judge,
         )
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from proctor.evaluator.grade import grade, measure
+from proctor.evaluator.graders import behaviour, options_of
+from proctor.evaluator.probes import ProbeRun, run_probe
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.base import Value
-from proctor.schemas.grade import Grade
+from proctor.schemas.errors import TaskError
+from proctor.schemas.grade import Grade, Score
 from proctor.schemas.task import Decoy, FileTree, Solution, Task
 from proctor.tasks.leaks import leaks
 from proctor.tasks.scaffold import blanks
@@ -89,6 +92,36 @@ async def _check_decoy(task: Task, decoy: Decoy, backend: Backend) -> Finding:
     told = wrong or [f"{id_} fails: {score.evidence}" for id_, score in failed.items()]
     check = f"decoy {decoy.name}"
     return Finding(task_id=task.id, check=check, ok=not wrong, detail="; ".join(told))
+
+
+async def watch_probe(
+    task: Task, criterion_id: str, name: str, backend: Backend
+) -> tuple[Score, ProbeRun]:
+    """Measure one criterion of behaviour, and show all that its probe did.
+
+    Args:
+        task: The task.
+        criterion_id: Of a criterion that runs a probe.
+        name: What is handed in: ``solution``, ``untouched``, or a decoy's name.
+        backend: What opens sandboxes.
+
+    Raises:
+        TaskError: There is no such criterion, or nothing of that name to hand in.
+        ProctorError: The probe could not be run.
+    """
+    criterion = next((c for c in task.rubric.criteria if c.id == criterion_id), None)
+    options = options_of(criterion) if criterion else None
+    if criterion is None or not isinstance(options, behaviour.Options):
+        known = [c.id for c in task.rubric.criteria if c.grader == "behaviour"]
+        raise TaskError(f"no criterion {criterion_id!r} runs a probe; these do: {', '.join(known)}")
+    solutions = {"untouched": Solution(), **{decoy.name: decoy.solution for decoy in task.decoys}}
+    if task.solution:
+        solutions["solution"] = task.solution
+    if name not in solutions:
+        raise TaskError(f"nothing is called {name!r}; hand in one of {', '.join(solutions)}")
+    with _handed_in(task, solutions[name], backend) as work:
+        found = await run_probe(work, options.probe, options.driver, options.timeout_s)
+    return behaviour.scored(found, options), found
 
 
 def _lint(task: Task) -> Iterator[str]:

@@ -1,15 +1,27 @@
 """What many tests share: a small task, a catalog that holds it, and real sandboxes."""
 
+import json
 import os
+import re
+import socket
 import sys
-from collections.abc import AsyncGenerator, Callable
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Container, Generator
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+import uvicorn
 from anyio.to_thread import run_sync
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from typing_extensions import override
 
 from proctor.sandbox_backends.base import Backend
 from proctor.sandbox_backends.docker import DockerBackend
@@ -149,7 +161,7 @@ def task_with(tmp_path: Path) -> Callable[[dict[str, str | None]], Path]:
     return make
 
 
-def _need(problem: str | None, required_by: str) -> None:
+def need(problem: str | None, required_by: str) -> None:
     if problem and os.environ.get(required_by):
         pytest.fail(f"{required_by} is set, but: {problem}")
     if problem:
@@ -180,10 +192,10 @@ async def _opened(name: str, egress: Egress | None = None) -> AsyncGenerator[Bac
     if name == PLAIN:
         yield open_plain
     elif name == BUBBLEWRAP:
-        _need(bubblewrap_problem(), REQUIRE_BUBBLEWRAP)
+        need(bubblewrap_problem(), REQUIRE_BUBBLEWRAP)
         yield partial(open_bubblewrap, egress=egress)
     else:
-        _need(await run_sync(docker_problem), REQUIRE_DOCKER)
+        need(await run_sync(docker_problem), REQUIRE_DOCKER)
         async with DockerBackend.connected(egress=egress) as docker:
             yield docker
 
@@ -257,3 +269,89 @@ def processes() -> Processes:
 @pytest.fixture
 def proctor_command() -> list[str]:
     return [sys.executable, "-m", "proctor"]
+
+
+QUESTION = re.compile(r"^\[(c\d+)\] (.*)$", re.MULTILINE)
+Reply = str | int | dict[str, Any]
+"""What a model's server gives back: a text, an HTTP error of that status, or a whole body."""
+
+
+class Everything(Container[str]):
+    """What a model finds met that was talked over."""
+
+    @override
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+class ModelServer:
+    """An OpenAI-compatible server on loopback, whose model judges as a test says."""
+
+    def __init__(self) -> None:
+        self.met: Container[str] = ()
+        """The texts of the criteria that it finds met."""
+        self.first: list[Reply] = []
+        """Replies that come before any verdict."""
+        self.always: Reply | None = None
+        """What comes instead of verdicts."""
+        self.answer: Callable[[dict[str, Any]], Reply] = self.verdicts
+        self.usage: dict[str, int] | None = {"prompt_tokens": 900, "completion_tokens": 100}
+        self.everything = Everything()
+        self.bodies: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.url = ""
+
+    def questions(self, body: dict[str, Any]) -> dict[str, str]:
+        """The criteria that a request asks about, by their keys."""
+        asked = body["messages"][1]["content"].rpartition("THE CRITERIA:")[2]
+        return dict(QUESTION.findall(asked))
+
+    def verdicts(self, body: dict[str, Any]) -> str:
+        """The reply to a request, in the form that it asks for."""
+        said = {
+            key: {"reason": f"as to {key}", "verdict": "met" if text in self.met else "not met"}
+            for key, text in self.questions(body).items()
+        }
+        return json.dumps(said)
+
+    async def complete(self, request: Request) -> Response:
+        """``POST /chat/completions``."""
+        body = await request.json()
+        self.bodies.append(body)
+        self.keys.append(request.headers.get("authorization", ""))
+        if self.first:
+            reply = self.first.pop(0)
+        else:
+            reply = self.answer(body) if self.always is None else self.always
+        if isinstance(reply, int):
+            said = f"no luck with {self.keys[-1]}"
+            return JSONResponse({"error": {"message": said, "type": "x"}}, reply)
+        if isinstance(reply, dict):
+            return JSONResponse(reply)
+        message = {"role": "assistant", "content": reply}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        whole = {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"],
+                 "choices": [choice]}  # fmt: skip
+        if self.usage:
+            whole["usage"] = {**self.usage, "total_tokens": sum(self.usage.values())}
+        return JSONResponse(whole)
+
+
+@pytest.fixture
+def model_server(monkeypatch: pytest.MonkeyPatch) -> Generator[ModelServer]:
+    """A server in a thread of its own, so that commands run as processes reach it too."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-abcdefghijklmnop0123456789")
+    serving = ModelServer()
+    app = Starlette(routes=[Route("/v1/chat/completions", serving.complete, methods=["POST"])])
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="off"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield serving
+        finally:
+            server.should_exit = True
+            thread.join(20)

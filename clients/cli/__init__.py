@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proctor import __version__
-from proctor.clients.cli import grade, image, mcp_config, run, serve, tasks
+from proctor.clients.cli import grade, image, judge, mcp_config, run, serve, tasks
 
 app = typer.Typer(
     help="Machine-learning exams for AI agents, served over MCP and graded by execution.",
@@ -24,6 +24,7 @@ app.command("verify")(grade.verify)
 app.command("mcp-config")(mcp_config.mcp_config)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(image.app, name="image")
+app.add_typer(judge.app, name="judge")
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001 - as the option calls it

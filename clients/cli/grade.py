@@ -3,19 +3,23 @@
 import json
 from collections import Counter
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.options import TasksOption, catalog_of, complain, usage_error
 from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
 from proctor.clients.cli.terms import SignKeyOption, signer_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from proctor.evaluator.signing import Signer
+    from proctor.schemas.task import Task
     from proctor.server.regrade import Change
     from proctor.server.stored import StoredSession
     from proctor.server.verify import Check, ResultFile
@@ -31,6 +35,7 @@ class Version(StrEnum):
     CURRENT = "current"
 
 
+@with_judge_options
 @with_sandbox_options
 def grade(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run's or a server's.")],
@@ -46,11 +51,13 @@ def grade(
     sign_key: SignKeyOption = None,
     as_json: AsJson = False,
     sandboxes: SandboxOptions,
+    judging: JudgeOptions,
 ) -> None:
     """Grade stored submissions again, without an agent; new grades are put beside the old."""
     import anyio
 
     from proctor.schemas.errors import SessionError
+    from proctor.server.regrade import regrade
     from proctor.server.stored import stored_sessions
 
     try:
@@ -59,8 +66,14 @@ def grade(
         usage_error(str(error))
     if not stored:
         usage_error(f"{directory} holds no session; name a run's directory")
-    catalog, signer = catalog_of(tasks), signer_of(sign_key)
-    changes = anyio.run(_regrade, stored, catalog, task_version, sandboxes, signer)
+    catalog, signer, judge = catalog_of(tasks), signer_of(sign_key), judge_of(judging)
+
+    async def grade_all() -> "list[Change]":
+        async with backend_of(sandboxes) as backend:
+            again = partial(regrade, backend=backend, judge=judge, signer=signer)
+            return await _regrade(stored, catalog, task_version, again)
+
+    changes = anyio.run(grade_all)
     if as_json:
         print(json.dumps([_as_json(change) for change in changes], indent=2))
     else:
@@ -76,34 +89,33 @@ async def _regrade(
     stored: "list[StoredSession]",
     catalog: "Catalog",
     version: Version,
-    sandboxes: SandboxOptions,
-    signer: "Signer | None",
+    again: "Callable[[StoredSession, Task], Awaitable[Change]]",
 ) -> "list[Change]":
     from proctor.schemas.errors import ProctorError, SessionError
-    from proctor.server.regrade import regrade
 
     changes: list[Change] = []
-    async with backend_of(sandboxes) as backend:
-        for session in stored:
-            try:
-                task = catalog[session.record.task_id]
-                if version is Version.RECORDED and task.digest() != session.record.task_digest:
-                    raise SessionError(
-                        f"{session.directory}: the task is not what it was; name that version with "
-                        "--tasks, or take the present one with --task-version current"
-                    )
-                changes.append(await regrade(session, task, backend, signer))
-            except ProctorError as error:
-                complain(f"proctor: not graded: {error}")
+    for session in stored:
+        try:
+            task = catalog[session.record.task_id]
+            if version is Version.RECORDED and task.digest() != session.record.task_digest:
+                raise SessionError(
+                    f"{session.directory}: the task is not what it was; name that version with "
+                    "--tasks, or take the present one with --task-version current"
+                )
+            changes.append(await again(session, task))
+        except ProctorError as error:
+            complain(f"proctor: not graded: {error}")
     return changes
 
 
 def _print_change(change: "Change", root: Path) -> None:
+    from proctor.evaluator.judge.visible import visible
+
     name = change.directory.relative_to(root.absolute() if change.directory.is_absolute() else root)
     old = f"{change.before.score:g}" if change.before else "no grade"
     print(f"{name}: {old}, now {change.after.score:g} of {change.after.points_graded:g} graded")
     for line in change.what:
-        print(f"  {line}")
+        print(f"  {visible(line)}")
     for line in change.why if change.what or change.why else ():
         print(f"  because: {line}" if change.what else f"  although: {line}")
 

@@ -1,15 +1,21 @@
 """Options that several commands share, and how commands complain."""
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from proctor.tasks.catalog import Catalog
 
+Command: TypeAlias = Callable[..., None]
 
 TasksOption: TypeAlias = Annotated[
     list[Path] | None,
@@ -56,3 +62,37 @@ def catalog_of(sources: Sequence[Path] | None) -> "Catalog":
     except TaskError as error:
         usage_error(str(error))
     return catalog
+
+
+def with_options(group: "type[DataclassInstance]", argument: str) -> Callable[[Command], Command]:
+    """Give a command the options that a dataclass's fields describe.
+
+    Args:
+        group: Its annotations are the options themselves.
+        argument: The command's argument in which they arrive, as one value of `group`.
+    """
+    hints = get_type_hints(group, include_extras=True)
+    added = [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=each.default,
+            annotation=hints[each.name],
+        )
+        for each in fields(group)
+    ]
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command)
+        own = [each for each in signature.parameters.values() if each.name != argument]
+
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:  # noqa: ANN401 - the command's own
+            chosen = group(**{each.name: arguments.pop(each.name) for each in added})
+            command(**arguments, **{argument: chosen})
+
+        run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
+        return run
+
+    return decorate

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.options import (
     TasksOption,
     catalog_of,
@@ -34,6 +35,7 @@ class AgentName(StrEnum):
     NOOP = "noop"
 
 
+@with_judge_options
 @with_sandbox_options
 def run(
     patterns: Annotated[
@@ -57,6 +59,7 @@ def run(
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
     sandboxes: SandboxOptions,
+    judging: JudgeOptions,
 ) -> None:
     """Work tasks with an agent, through a real MCP client and server, and grade them."""
     from datetime import UTC, datetime
@@ -79,8 +82,10 @@ def run(
         concurrency=concurrency,
         seal=signer.seal if (signer := signer_of(sign_key)) else lambda result: result,
     )
-    terms = terms_of(feedback, sign_key, after="none")
-    complain("proctor: no model takes part in this run")
+    judge = judge_of(judging)
+    terms = terms_of(feedback, sign_key, judge, after="none")
+    if judge is None:
+        complain("proctor: no model takes part in this run")
     try:
         results = anyio.run(_run, plan, catalog, sandboxes, terms)
     except KeyboardInterrupt:

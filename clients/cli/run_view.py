@@ -11,6 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from proctor.clients.runs.run import Attempt, Plan, Watch
+from proctor.schemas.grade import JudgeRecord
 from proctor.schemas.result import RunResult
 
 
@@ -49,17 +50,30 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
 
 def _print_remarks(console: Console, results: Sequence[RunResult]) -> None:
     graded = [result.evaluation for result in results if result.evaluation]
+    judges = [grade.judge for grade in graded if grade.judge]
     if any(grade.ungraded for grade in graded):
+        prose = "" if judges else "; criteria of prose need a judge and stay ungraded"
         console.print(
-            "Score: points earned / possible. Percentage: of the points that were graded; "
-            "criteria of prose need a judge and stay ungraded.",
+            "Score: points earned / possible. Percentage: of the points that were graded" + prose,
+            end=".\n",
             highlight=False,
         )
+    if judges:
+        console.print(_judged(judges), markup=False, highlight=False)
     for result in results:
         if result.error:
             console.print(f"{result.task_id}: {result.error}", markup=False, highlight=False)
-    if not any(result.model for result in results):
+    if not judges and not any(result.model for result in results):
         console.print("No model took part.")
+
+
+def _judged(judges: Sequence[JudgeRecord]) -> str:
+    """Who judged, at what cost, and how many grades it left something to say of."""
+    costs = [judge.cost_usd for judge in judges]
+    cost = "at an unknown cost" if None in costs else f"for {sum(filter(None, costs)):.4f} USD"
+    calls, flagged = sum(judge.calls for judge in judges), sum(bool(j.flags) for j in judges)
+    told = f"Prose was judged by {judges[0].model} in {calls} calls, {cost}"
+    return f"{told}; {flagged} grades carry its flags." if flagged else f"{told}."
 
 
 def _score(result: RunResult) -> str:

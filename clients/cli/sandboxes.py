@@ -1,16 +1,15 @@
 """Where agents' code runs: the options that several commands share, and what they stand for."""
 
 import functools
-import inspect
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proctor.clients.cli.options import complain, usage_error
+from proctor.clients.cli.options import complain, usage_error, with_options
 
 if TYPE_CHECKING:
     from proctor.sandbox_backends.base import Backend
@@ -105,29 +104,8 @@ class SandboxOptions:
             usage_error(f"--allow-private: {problem}")
 
 
-def with_sandbox_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `SandboxOptions`, gathered in its argument ``sandboxes``."""
-    signature = inspect.signature(command)
-    hints = get_type_hints(SandboxOptions, include_extras=True)
-    added = [
-        inspect.Parameter(
-            each.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=each.default,
-            annotation=hints[each.name],
-        )
-        for each in fields(SandboxOptions)
-    ]
-    own = [each for each in signature.parameters.values() if each.name != "sandboxes"]
-
-    @functools.wraps(command)
-    def run(**arguments: Any) -> None:  # noqa: ANN401 - the command's own
-        chosen = SandboxOptions(**{each.name: arguments.pop(each.name) for each in added})
-        command(**arguments, sandboxes=chosen)
-
-    run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    run.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
-    return run
+with_sandbox_options = with_options(SandboxOptions, "sandboxes")
+"""Give a command the options of `SandboxOptions`, gathered in its argument ``sandboxes``."""
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.options import (
     TasksOption,
     catalog_of,
@@ -27,6 +28,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
+@with_judge_options
 @with_sandbox_options
 def serve(
     *,
@@ -52,6 +54,7 @@ def serve(
         typer.Option(help="Where sessions are kept; by default the user's data directory."),
     ] = None,
     sandboxes: SandboxOptions,
+    judging: JudgeOptions,
 ) -> None:
     """Serve tasks to MCP clients, over stdin and stdout or, with --http, over HTTP."""
     import logging
@@ -59,7 +62,7 @@ def serve(
     import anyio
 
     logging.basicConfig(level=logging.WARNING, format="proctor: %(levelname)s: %(message)s")
-    terms = terms_of(feedback, sign_key, after="none" if http else "score")
+    terms = terms_of(feedback, sign_key, judge_of(judging), after="none" if http else "score")
     serving = _Serving(tasks, sandboxes, data, terms, may_build=http)
     if http:
         if task:

@@ -17,6 +17,8 @@ from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from proctor.evaluator.probes import ProbeRun
+    from proctor.schemas.grade import Score
     from proctor.schemas.task import Task
     from proctor.tasks.check import Finding
 
@@ -91,6 +93,19 @@ def check_tasks(
     task_ids: Annotated[list[str] | None, typer.Argument(help="Ids; all tasks if none.")] = None,
     *,
     tasks: TasksOption = None,
+    probe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CRITERION", help="Only run this criterion's probe, on one task, and show it."
+        ),
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="With --probe: solution, untouched, or a decoy's name."),
+    ] = "solution",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --probe: show inputs and outputs, too.")
+    ] = False,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Tasks at once; by default half the processors.")
     ] = None,
@@ -115,6 +130,11 @@ def check_tasks(
         usage_error(str(error))
     if not chosen and not catalog.problems:
         usage_error("no task found; a task is a directory with a task.toml, or a JSON file")
+    if probe:
+        if len(chosen) != 1:
+            usage_error("--probe goes with one task: name it")
+        _show_probe(chosen[0], probe, on, sandboxes, verbose=verbose)
+        return
     at_once = concurrency or max(1, (os.cpu_count() or 1) // 2)
     findings = anyio.run(_check, chosen, sandboxes, at_once, not as_json)
     broken = [str(problem) for problem in catalog.problems]
@@ -157,6 +177,51 @@ async def _check(
             for task in tasks:
                 group.start_soon(check, task)
     return [finding for found in findings.values() for finding in found]
+
+
+def _show_probe(
+    task: "Task", criterion: str, name: str, sandboxes: SandboxOptions, *, verbose: bool
+) -> None:
+    """Run one probe, and show its cases, what the code made of them, and the verdicts."""
+    import anyio
+
+    from proctor.evaluator.judge.visible import visible
+    from proctor.schemas.errors import ProctorError
+    from proctor.tasks.check import watch_probe
+
+    async def run() -> "tuple[Score, ProbeRun]":
+        async with backend_of(sandboxes) as backend:
+            return await watch_probe(task, criterion, name, backend)
+
+    try:
+        score, found = anyio.run(run)
+    except ProctorError as error:
+        usage_error(str(error))
+    for case, left in found.left.items():
+        print(f"case {case}: {visible(left.failure) or 'ended well'}")
+        if verbose:
+            for kind, files in (("in", found.cases[case]), ("out", left.outputs)):
+                for path, data in files.items():
+                    print(f"  {kind}/{path} ({len(data)} bytes): {_shown(path, data)}")
+    for check, verdict in found.verdicts.items():
+        print(f"check {check}: {verdict.credit:g}: {visible(verdict.evidence)}")
+    print(f"{task.id}: {criterion} on {name}: credit {score.credit:g}")
+
+
+def _shown(path: str, data: bytes) -> str:
+    """The beginning of a data file, with whatever agent code put into it shown escaped."""
+    if path.endswith(".npy"):
+        import io
+
+        import numpy as np
+
+        try:
+            array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        except (ValueError, EOFError, MemoryError) as error:
+            return f"no plain array: {error}"
+        return f"{array.dtype} of shape {array.shape}: {array.ravel()[:8].tolist()}"
+    text = data[:400].decode("utf-8", "replace")
+    return repr(text)[1:-1] + (" …" if len(data) > len(text) else "")
 
 
 def _print_checked(findings: "Sequence[Finding]") -> None:

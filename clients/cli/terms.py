@@ -8,6 +8,7 @@ import typer
 from proctor.clients.cli.options import usage_error
 
 if TYPE_CHECKING:
+    from proctor.evaluator.judge.panel import Judge
     from proctor.evaluator.signing import Signer
     from proctor.schemas.feedback import After
     from proctor.server.terms import Terms
@@ -27,12 +28,15 @@ SignKeyOption: TypeAlias = Annotated[
 ]
 
 
-def terms_of(feedback: str | None, sign_key: Path | None, *, after: "After") -> "Terms":
+def terms_of(
+    feedback: str | None, sign_key: Path | None, judge: "Judge | None", *, after: "After"
+) -> "Terms":
     """The terms that the options ask for.
 
     Args:
         feedback: A policy over any task's.
         sign_key: The key that records are signed with.
+        judge: What reads prose.
         after: What agents learn of their grade where neither task nor operator says.
     """
     from proctor.schemas.feedback import Feedback
@@ -44,7 +48,7 @@ def terms_of(feedback: str | None, sign_key: Path | None, *, after: "After") -> 
         usage_error(f"--feedback: {error}")
     signer = signer_of(sign_key)
     seal = signer.seal if signer else unsealed
-    return Terms(feedback=policy, otherwise=Feedback(after=after), seal=seal)
+    return Terms(feedback=policy, otherwise=Feedback(after=after), judge=judge, seal=seal)
 
 
 def signer_of(key: Path | None) -> "Signer | None":

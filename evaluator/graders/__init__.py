@@ -1,7 +1,7 @@
 """The graders by name: each is an options model and one coroutine, in a module of its own."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -12,8 +12,12 @@ from proctor.evaluator.graders import (
     file_exists,
     judge,
     location,
+    metric,
+    numbers,
     report_field,
+    table,
     tests,
+    unchanged,
 )
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
@@ -42,6 +46,8 @@ class Grader(NamedTuple):
     reads_labels: bool = False
     """Whether its score depends on answers that the agent is to find, so that scores told before
     the end would give them away."""
+    takes: Literal["options", "criterion"] = "options"
+    """What `measure` is given beside the work: a judge reads the criterion itself."""
 
 
 GRADERS: Mapping[str, Grader] = {
@@ -62,7 +68,20 @@ GRADERS: Mapping[str, Grader] = {
         reads_labels=True,
     ),
     "tests": Grader(tests.Options, tests.measure, tests.check, reads_labels=True),
-    "judge": Grader(judge.Options, judge.measure),
+    "unchanged": Grader(unchanged.Options, unchanged.measure, unchanged.check),
+    "table": Grader(table.Options, table.measure, table.check, table.validate, reads_labels=True),
+    "numbers": Grader(
+        numbers.Options, numbers.measure, validate=numbers.validate, reads_labels=True
+    ),
+    "metric": Grader(
+        metric.Options,
+        metric.measure,
+        metric.check,
+        metric.validate,
+        metric.validation,
+        reads_labels=True,
+    ),
+    "judge": Grader(judge.Options, judge.measure, takes="criterion"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from proctor.evaluator.probes import run_probe
+from proctor.evaluator.probes import ProbeRun, run_probe
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
 from proctor.schemas.errors import GradingError, TaskError
@@ -37,7 +37,16 @@ def check(task: Task, options: Options) -> None:
 async def measure(work: Work, options: Options) -> Score:
     """The least credit among the checks."""
     key = (options.probe, options.driver, options.timeout_s)
-    verdicts = await work.once(key, lambda: run_probe(work, *key))
+    return scored(await work.once(key, lambda: run_probe(work, *key)), options)
+
+
+def scored(run: ProbeRun, options: Options) -> Score:
+    """The least credit among the checks, as a probe found them.
+
+    Raises:
+        GradingError: It has not all of them.
+    """
+    verdicts = run.verdicts
     if missing := [name for name in options.checks if name not in verdicts]:
         raise GradingError(f"{options.probe} has no check {missing[0]!r}")
     found = [verdicts[name] for name in options.checks]

@@ -55,9 +55,10 @@ def ending(session: Session) -> str:
 def _grade_lines(grade: Grade, after: After) -> list[str]:
     left = grade.total_possible - grade.points_graded
     percentage = "" if grade.percentage is None else f" ({grade.percentage:g}% of those)"
+    why = "need a judge" if grade.judge is None else "are ungraded"
     lines = [
         f"Score: {grade.score:g} of the {grade.points_graded:g} points graded{percentage}"
-        + (f"; {left:g} more need a judge." if left else ".")
+        + (f"; {left:g} more {why}." if left else ".")
     ]
     if after == "full":
         lines += [

@@ -314,3 +314,91 @@ finally:
         [proctor_command[0], "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert result.stdout.rstrip().endswith("[]"), result.stdout + result.stderr
+
+
+def test_run_grades_prose_with_a_judge_whose_key_is_nowhere(
+    proctor: Any, mini_task: Path, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.met = {"The report explains the effect."}
+    options = ["--judge", "openai/gpt-4o-mini", "--judge-api-base", model_server.url]
+    result = proctor(
+        "run", "--tasks", str(mini_task), "--out", "out", *options, "--judge-seed", "5"
+    )
+    assert re.search(r"mini +oracle +10/10 +100% ", result.stdout)
+    assert "Prose was judged by openai/gpt-4o-mini in 3 calls, for 0.0006 USD." in result.stdout
+    saved = json.loads((tmp_path / "out" / "mini" / "1" / "result.json").read_text())
+    assert saved["evaluation"]["judge"]["seed"] == 5
+    key = model_server.keys[0].removeprefix("Bearer ")
+    assert key in os.environ.values()
+    written = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert not any(key.encode() in data for data in written)
+    assert key not in result.stdout + result.stderr
+
+
+def test_a_judge_that_is_refused_leaves_prose_ungraded_and_shows_no_key(
+    proctor: Any, mini_task: Path, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.always = 401
+    options = ["--judge", "openai/gpt-4o-mini", "--judge-api-base", model_server.url]
+    result = proctor("run", "--tasks", str(mini_task), "--out", "out", *options)
+    assert re.search(r"mini +oracle +9/10 +100% of 9 ", result.stdout)
+    assert "1 grades carry its flags" in result.stdout
+    saved = (tmp_path / "out" / "mini" / "1" / "result.json").read_text()
+    assert "the provider refused the key (HTTP 401)" in saved
+    key = model_server.keys[0].removeprefix("Bearer ")
+    assert key not in saved + result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--judge", "nonsense"], "'nonsense' names no provider"),
+        (["--judge", "anthropic/claude-opus-4-5"], "set ANTHROPIC_API_KEY"),
+        (["--judge", "ollama_chat/x", "--judge-max-usd", "1"], "the price of ollama_chat/x is"),
+    ],
+)
+def test_a_judge_that_cannot_be_had_is_a_usage_error(
+    proctor: Any, mini_task: Path, options: list[str], complaint: str
+) -> None:
+    assert complaint in proctor("run", "--tasks", str(mini_task), *options, expect=2).stderr
+
+
+def test_a_judge_is_calibrated_with_the_bundled_gold_labels(
+    proctor: Any, model_server: Any
+) -> None:
+    options = ["--judge", "openai/gpt-4o-mini", "--judge-api-base", model_server.url]
+    result = proctor("judge", "calibrate", *options, "--judge-votes", "1")
+    assert re.search(r"gold labels +64 of 32 hand-ins, 2 times each", result.stdout)
+    assert re.search(r"injections caught +8 of 8", result.stdout)
+    found = json.loads(
+        proctor("judge", "calibrate", *options, "--judge-votes", "1", "--json").stdout
+    )
+    assert found["kappa"] == 0  # it never finds anything met
+    assert found["flip_rate"] == 0
+    assert len(found["differences"]) == 23
+
+
+def test_gold_labels_of_ones_own_go_with_tasks_of_ones_own(
+    proctor: Any, mini_task: Path, tmp_path: Path, model_server: Any
+) -> None:
+    gold = {"id": "1", "task": "mini", "kind": "bad", "labels": {"explanation": "not met"}}
+    (tmp_path / "gold.jsonl").write_text(json.dumps(gold), "utf-8")
+    options = ["--judge", "openai/x", "--judge-api-base", model_server.url, "--repeats", "1"]
+    result = proctor("judge", "calibrate", "gold.jsonl", "--tasks", str(mini_task), *options)
+    assert re.search(r"agreement +100.0%", result.stdout)
+    assert re.search(r"calls, tokens, cost +3, 3000, unknown", result.stdout)
+    result = proctor("judge", "calibrate", "none.jsonl", *options, expect=2)
+    assert "none.jsonl: cannot be read" in result.stderr
+    assert "whom should be" in proctor("judge", "calibrate", expect=2).stderr
+
+
+def test_one_probe_is_shown_with_what_went_in_and_came_out(proctor: Any, mini_task: Path) -> None:
+    show = ("tasks", "check", "--tasks", str(mini_task), "--probe", "fix", "--verbose")
+    said = proctor(*show).stdout
+    assert "in/values.json" in said
+    assert "out/centre.json" in said
+    assert "check robust: 1: one extreme value moved the centre by" in said
+    assert "mini: fix on solution: credit 1" in said
+    assert "mini: fix on constant: credit 0" in proctor(*show, "--on", "constant").stdout
+    assert "hand in one of untouched, constant" in proctor(*show, "--on", "x", expect=2).stderr
+    assert "these do: fix" in proctor(*show[:-2], "location", expect=2).stderr

@@ -1,5 +1,7 @@
 """The arithmetic of grades."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +91,72 @@ def test_requirements_pass_on_failure_and_ignorance() -> None:
     ignorant = unmet_requirement(c, unknown)
     assert ignorant is not None
     assert ignorant.state == "ungraded"
+
+
+states = st.lists(scores, min_size=1, max_size=5)
+
+
+@given(states, st.randoms())
+def test_requirements_decide_alike_in_any_order(given_scores: list[Score], shuffle: Any) -> None:
+    named = {f"r{n}": score for n, score in enumerate(given_scores)}
+    required = list(named)
+    before = unmet_requirement(criterion(5, requires=required), named)
+    shuffle.shuffle(required)
+    after = unmet_requirement(criterion(5, requires=required), named)
+    assert (before and before.state) == (after and after.state)
+    known = [score for score in given_scores if score.state != "ungraded"]
+    if any(score.credit < 1 for score in known):
+        assert before is not None
+        assert (before.state, before.credit) == ("scored", 0)
+    else:
+        assert (before is None) == (len(known) == len(given_scores))
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.lists(st.floats(-5, 10), max_size=5))
+def test_more_credit_never_snaps_lower(one: float, other: float, allowed: list[float]) -> None:
+    c = criterion(5, outcomes=[Outcome(score=score) for score in allowed])
+    low, high = sorted((one, other))
+    assert snap(low, c) <= snap(high, c)
+    assert snap(snap(high, c), c) == snap(high, c)
+
+
+@given(points, st.floats(0, 1))
+def test_a_penalty_is_read_one_way_or_the_other(value: float, credit: float) -> None:
+    score = Score(state="scored", credit=credit, evidence="e")
+    met, unmet = (earned_points(value, score, when) for when in ("met", "unmet"))
+    if value < 0:
+        assert abs(met + unmet - value) <= 2e-4
+    else:
+        assert met == unmet
+
+
+@given(points, penalties)
+def test_what_is_not_measured_earns_and_costs_nothing(value: float, when: PenaltyWhen) -> None:
+    assert earned_points(value, Score(state="ungraded", evidence="e"), when) == 0
+    invalid = earned_points(value, Score(state="invalid", evidence="e"), when)
+    assert invalid == (value if value < 0 and when == "unmet" else 0)
+
+
+@given(st.lists(st.tuples(points, scores), max_size=12), penalties, st.randoms())
+def test_the_order_of_criteria_changes_no_total(
+    entries: list[tuple[float, Score]], penalty: PenaltyWhen, shuffle: Any
+) -> None:
+    results = [result_of(criterion(value), score, penalty) for value, score in entries]
+    before = totals(results)
+    shuffle.shuffle(results)
+    after = totals(results)
+    assert before[:3] == after[:3]
+    assert before[3] == after[3]
+
+
+@given(st.lists(st.tuples(points, scores), min_size=1, max_size=12), st.floats(0, 1))
+def test_better_work_never_lowers_the_score_of_a_rubric_without_penalties(
+    entries: list[tuple[float, Score]], credit: float
+) -> None:
+    def total(first: Score) -> float:
+        ours = [(abs(value), score) for value, score in entries]
+        ours[0] = (ours[0][0], first)
+        return totals([result_of(criterion(v), s, "met") for v, s in ours])[0]
+
+    worse = Score(state="scored", credit=credit, evidence="e")
+    assert total(worse) <= total(worse.model_copy(update={"credit": 1.0})) + 1e-3

@@ -131,6 +131,17 @@ async def test_an_image_without_python_says_so(docker_backend: Backend, api: Any
     assert ours(api) == []
 
 
+async def test_a_build_whose_command_fails_says_its_last_words(docker_backend: Backend) -> None:
+    del docker_backend
+    recipe = f"FROM {image_name()}\nRUN echo no room >&2; exit 28\n".encode()
+    engine = await Engine.connect()
+    try:
+        with pytest.raises(SandboxStartError, match=r"be built: .* 28\nno room$"):
+            await engine.build({"Dockerfile": recipe}, {"network_mode": "none"}, lambda _: None)
+    finally:
+        await engine.close()
+
+
 async def test_a_limit_that_the_engine_refuses_is_the_operators_to_mend(
     docker_backend: Backend,
 ) -> None:

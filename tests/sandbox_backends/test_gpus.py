@@ -17,7 +17,7 @@ from anyio.abc import Process
 
 from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.docker import DockerBackend
-from proctor.sandbox_backends.gpus import GpuPool, on_gpus
+from proctor.sandbox_backends.gpus import LOOK_AGAIN_S, GpuPool, on_gpus
 from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, open_plain
 from proctor.sandbox_backends.nvml import Gpu, installed_gpus
 from proctor.sandbox_backends.pool import Pool
@@ -201,6 +201,25 @@ async def test_leases_are_given_in_the_order_of_asking_and_never_shared(tmp_path
     assert served == list(range(8))
 
 
+async def test_each_session_that_waits_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    pool = pool_of(tmp_path, gpu("a"))
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            async with pool.lease(1):
+                assert not caplog.messages
+                for number in (1, 2):
+                    tasks.start_soon(_hold, pool, 1)
+                    while len(caplog.messages) < number:
+                        await anyio.sleep(0.02)
+                await anyio.sleep(1.5 * LOOK_AGAIN_S)
+            tasks.cancel_scope.cancel()
+    said = [f"waiting for 1 GPUs; sessions that wait: {number}" for number in (1, 2)]
+    assert caplog.messages == said
+
+
 async def test_who_gives_up_waiting_holds_nobody_up(tmp_path: Path) -> None:
     pool = pool_of(tmp_path, gpu("a"))
     with anyio.fail_after(20):
@@ -319,7 +338,7 @@ async def test_plain_processes_are_told_their_gpus_and_otherwise_that_there_are_
 async def test_bubblewrap_shows_the_nodes_of_its_gpus_and_no_other(tmp_path: Path) -> None:
     if problem := bubblewrap_problem():
         pytest.skip(problem)
-    mine, other, shared = (tmp_path / name for name in ("mine", "other", "shared"))
+    mine, other, shared = (tmp_path / name for name in ("mine", "other", "nvidia-uvm"))
     for node in (mine, other, shared):
         os.mknod(node, 0o666 | 0o020000, os.makedev(1, 5))  # as /dev/zero
         node.chmod(0o666)
@@ -331,10 +350,25 @@ async def test_bubblewrap_shows_the_nodes_of_its_gpus_and_no_other(tmp_path: Pat
             f" ls {tmp_path}; printenv CUDA_VISIBLE_DEVICES"
         )
         result = await sandbox.exec(["sh", "-c", script], timeout_s=20)
-        assert result.stdout.text().split() == ["3", "3", "wrote", "mine", "shared", "a,b"]
+        assert result.stdout.text().split() == ["3", "3", "wrote", "mine", "nvidia-uvm", "a,b"]
     async with backend(SandboxSpec()) as sandbox:
         result = await sandbox.exec(["ls", str(tmp_path)], timeout_s=20)
         assert result.exit_code != 0
+
+
+async def test_a_gpu_whose_machine_lacks_the_memory_managers_node_is_refused_and_given_back(
+    tmp_path: Path,
+) -> None:
+    for name in ("nvidia0", "nvidiactl"):
+        touched(tmp_path / "dev" / name)
+    library = FakeNvml([FakeDevice("GPU-a")])
+    pool = GpuPool(lambda: installed_gpus(library, tmp_path), tmp_path)
+    with pytest.raises(SandboxStartError, match=r"nvidia-uvm, .*'nvidia-modprobe -c 0 -u'"):
+        async with on_gpus(pool, open_bubblewrap)(ON_ONE):
+            pass
+    with anyio.fail_after(20):
+        async with pool.lease(1) as gpus:
+            assert gpus[0].uuid == "GPU-a"
 
 
 @pytest.mark.parametrize("opener", [open_plain, open_bubblewrap])

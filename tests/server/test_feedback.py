@@ -1,5 +1,6 @@
 """What an agent may learn before it submits."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,3 +126,62 @@ async def test_attempts_are_counted_by_who_sits_them(serving: Any) -> None:
     async with serving() as server:  # a server that starts anew has not forgotten
         ticket = await server.ticket(principal="one")
         assert (await server.record(ticket["session_id"]))["attempt"] == 3
+
+
+DATA_TASK = """
+id = "churn"
+title = "Who leaves"
+
+[[criteria]]
+id = "auc"
+points = 5
+text = "The predictions rank those who leave first."
+grader = "metric"
+[criteria.options]
+metric = "log_loss"
+thresholds = [{ score = 0.6, credit = 1.0 }]
+validation = "validation.csv"
+"""
+
+
+@pytest.fixture
+def churn(task_with: Any) -> Path:
+    rows = "id,target\n" + "".join(f"{n},{n % 2}\n" for n in range(12))
+    return task_with(
+        {
+            "task.toml": DATA_TASK, "grading/labels.csv": rows, "grading/validation.csv": rows,
+            "decoys/constant/decoy.toml": None, "decoys/constant/workspace/stats.py": None,
+        }
+    )  # fmt: skip
+
+
+async def submit_predictions(client: Any, path: str, predictions: list[float]) -> None:
+    rows = "id,target\n" + "".join(f"{n},{p}\n" for n, p in enumerate(predictions))
+    await client.call_tool("write_file", {"path": path, "content": rows})
+
+
+@pytest.mark.parametrize("policy", ["validity/none", "validation/none", "9/none"])
+async def test_no_policy_lets_the_tests_labels_be_inferred(
+    serving: Any, churn: Path, policy: str
+) -> None:
+    async with serving(policy, tasks=churn) as server:
+        ticket = await server.ticket(task_id="churn")
+        async with server.client(ticket["token"]) as client:
+            await submit_predictions(client, "validation.csv", [0.5] * 12)
+            told = set[str]()
+            for likely in range(3):
+                predictions = [0.9 if n == likely else 0.5 for n in range(12)]
+                await submit_predictions(client, "submission.csv", predictions)
+                told.add(await check(client))
+            assert len(told) == 1
+            assert FORM_IS_RIGHT in told.pop()
+
+
+async def test_a_validation_score_is_of_the_validation_part(serving: Any, churn: Path) -> None:
+    async with serving("validation/none", tasks=churn) as server:
+        ticket = await server.ticket(task_id="churn")
+        async with server.client(ticket["token"]) as client:
+            await submit_predictions(client, "submission.csv", [0.5] * 12)
+            assert "no validation score: validation.csv: it does not exist" in await check(client)
+            await submit_predictions(client, "validation.csv", [0.5] * 12)
+            assert "on the validation part: log_loss 0.6931" in await check(client)
