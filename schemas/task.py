@@ -38,6 +38,11 @@ class Solution(Value):
     """Files of the workspace that go."""
     answer: str = ""
 
+    def laid_over(self, workspace: FileTree) -> FileTree:
+        """The workspace as it would be handed in."""
+        files = {**workspace, **self.files}
+        return {path: data for path, data in files.items() if path not in self.delete}
+
 
 class Decoy(Value):
     """A plausible wrong solution, and the criteria in which it must fail."""

@@ -1,11 +1,12 @@
 """A task's proof: what an author must show before anybody believes its grades.
 
 The solution earns every point, with any seed, and the same when graded twice; doing nothing earns
-none, nor does a decoy what it must fail; and nothing of the answer is to be seen beforehand.
+none, nor does a decoy what it must fail, nor any trick; and nothing of the answer is to be seen
+beforehand.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
 from proctor.schemas.grade import Grade, Score
 from proctor.schemas.task import Decoy, FileTree, Solution, Task
+from proctor.tasks.exploits import behaviour_of, honest_failure, with_trick
 from proctor.tasks.leaks import leaks
 from proctor.tasks.scaffold import blanks
 
@@ -37,8 +39,16 @@ class Finding(Value):
     detail: str
 
 
-async def check_task(task: Task, backend: Backend) -> AsyncIterator[Finding]:
-    """Check one task, finding by finding."""
+async def check_task(
+    task: Task, backend: Backend, tricks: Sequence[str] = ()
+) -> AsyncIterator[Finding]:
+    """Check one task, finding by finding.
+
+    Args:
+        task: The task.
+        backend: What opens sandboxes.
+        tricks: Which of `proctor.tasks.exploits` are tried.
+    """
     for check, problems in (
         ("lint", _lint(task)),
         ("blanks", blanks(task)),
@@ -55,6 +65,8 @@ async def check_task(task: Task, backend: Backend) -> AsyncIterator[Finding]:
     yield _finding(task, "untouched", _earned_for_nothing(task, result), result)
     for decoy in task.decoys:
         yield await _check_decoy(task, decoy, backend)
+    if tricks and behaviour_of(task).criteria:
+        yield await _check_tricks(task, tricks, backend)
 
 
 async def _check_steadiness(
@@ -92,6 +104,24 @@ async def _check_decoy(task: Task, decoy: Decoy, backend: Backend) -> Finding:
     told = wrong or [f"{id_} fails: {score.evidence}" for id_, score in failed.items()]
     check = f"decoy {decoy.name}"
     return Finding(task_id=task.id, check=check, ok=not wrong, detail="; ".join(told))
+
+
+async def _check_tricks(task: Task, names: Sequence[str], backend: Backend) -> Finding:
+    """Whether an honest failure gains anything by tricks."""
+    rubric, honest = behaviour_of(task), honest_failure(task)
+
+    async def credits_with(files: FileTree) -> dict[str, float]:
+        with _handed_in(task, Solution(files=files), backend) as work:
+            scores = await measure(replace(work, seed=0), rubric)
+        return {id_: score.credit for id_, score in scores.items()}
+
+    expected = await credits_with(honest)
+    gained: list[str] = []
+    for name in names:
+        found = await credits_with(with_trick(task, honest, name))
+        gained += [f"{name}: {id_} rose to {c:g}" for id_, c in found.items() if c > expected[id_]]
+    told = "; ".join(gained) or f"{len(names)} tried, none gained: {', '.join(names)}"
+    return Finding(task_id=task.id, check="tricks", ok=not gained, detail=told)
 
 
 async def watch_probe(
@@ -183,11 +213,7 @@ async def _grade(task: Task, solution: Solution, backend: Backend, number: int =
 @contextmanager
 def _handed_in(task: Task, solution: Solution, backend: Backend) -> Generator[Work]:
     """What an agent would have handed in that did just this."""
-    tree: FileTree = {
-        path: data
-        for path, data in {**task.workspace, **solution.files}.items()
-        if path not in solution.delete
-    }
+    tree = solution.laid_over(task.workspace)
     with TemporaryDirectory(prefix="proctor-check-") as place:
         snapshot = Path(place, "snapshot.tar")
         archive = pack(tree).getvalue()

@@ -15,7 +15,7 @@ from proctor.clients.cli.options import (
 from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from proctor.evaluator.probes import ProbeRun
     from proctor.schemas.grade import Score
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, show and check tasks.", no_args_is_help=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+class Tricks(StrEnum):
+    """How many tricks are tried on a task."""
+
+    NONE = "none"
+    SOME = "some"
+    ALL = "all"
 
 
 class FormatName(StrEnum):
@@ -106,6 +114,10 @@ def check_tasks(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="With --probe: show inputs and outputs, too.")
     ] = False,
+    tricks: Annotated[
+        Tricks,
+        typer.Option(help="Tricks that must gain nothing: a share on each task, all, or none."),
+    ] = Tricks.SOME,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Tasks at once; by default half the processors.")
     ] = None,
@@ -122,6 +134,7 @@ def check_tasks(
     import anyio
 
     from proctor.schemas.errors import TaskError
+    from proctor.tasks.exploits import TRICKS, some_tricks
 
     catalog = catalog_of(tasks)
     try:
@@ -136,7 +149,12 @@ def check_tasks(
         _show_probe(chosen[0], probe, on, sandboxes, verbose=verbose)
         return
     at_once = concurrency or max(1, (os.cpu_count() or 1) // 2)
-    findings = anyio.run(_check, chosen, sandboxes, at_once, not as_json)
+    names = {
+        task.id: () if tricks is Tricks.NONE else
+        tuple(TRICKS) if tricks is Tricks.ALL else some_tricks(number)
+        for number, task in enumerate(chosen)
+    }  # fmt: skip
+    findings = anyio.run(_check, chosen, names, sandboxes, at_once, not as_json)
     broken = [str(problem) for problem in catalog.problems]
     if as_json:
         document = {"findings": [f.model_dump() for f in findings], "unreadable": broken}
@@ -152,6 +170,7 @@ def check_tasks(
 
 async def _check(
     tasks: "Sequence[Task]",
+    tricks: "Mapping[str, Sequence[str]]",
     sandboxes: SandboxOptions,
     at_once: int,
     aloud: bool,  # noqa: FBT001 - from anyio.run
@@ -166,7 +185,7 @@ async def _check(
 
         async def check(task: "Task") -> None:
             async with limit:
-                async for finding in check_task(task, backend):
+                async for finding in check_task(task, backend, tricks[task.id]):
                     findings[task.id].append(finding)
                     if aloud:
                         mark = "ok  " if finding.ok else "FAIL"

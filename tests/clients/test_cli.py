@@ -191,7 +191,7 @@ CHECKS = {"robust": follows, "follows": follows}
 
 def test_tasks_check_proves_a_task(proctor: Any, mini_task: Path) -> None:
     result = proctor("tasks", "check", "--tasks", str(mini_task))
-    assert "5 findings, 0 failed" in result.stdout
+    assert "6 findings, 0 failed" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,9 @@ def test_tasks_check_finds_what_is_wrong_with_a_task(
     proctor: Any, task_with: Any, changes: dict[str, str | None], check: str, detail: str
 ) -> None:
     place = task_with(changes)
-    result = proctor("tasks", "check", "--json", "--tasks", str(place), expect=1)
+    result = proctor(
+        "tasks", "check", "--json", "--tasks", str(place), "--tricks", "none", expect=1
+    )
     failed = [f for f in json.loads(result.stdout)["findings"] if not f["ok"]]
     assert any(f["check"] == check and detail in f["detail"] for f in failed), failed
 
@@ -226,7 +228,7 @@ def test_a_new_task_passes_once_its_blanks_are_filled(proctor: Any, tmp_path: Pa
     said = proctor("tasks", "new", str(place)).stdout
     blank = [path for path in place.rglob("*") if path.is_file() and "FILL:" in path.read_text()]
     assert all(str(path) in said for path in blank)
-    check = ("tasks", "check", "--tasks", str(place), "--json")
+    check = ("tasks", "check", "--tasks", str(place), "--tricks", "none", "--json")
     failed = [f for f in json.loads(proctor(*check, expect=1).stdout)["findings"] if not f["ok"]]
     assert {f["check"] for f in failed} == {"blanks"}
     for path in blank:
