@@ -93,8 +93,14 @@ class OwnEngine:
         self._process = None
 
     async def containers(self) -> list[str]:
-        """Every container that it knows, by id."""
-        return (await self._docker("ps", "-aq", "--no-trunc")).stdout.decode().split()
+        """Every container that there is, by id.
+
+        Killed, an engine may go on to list one that it removed as it came back.
+        """
+        if not (listed := (await self._docker("ps", "-aq")).stdout.decode().split()):
+            return []
+        found = await self._docker("inspect", "--format={{.Id}}", *listed, check=False)
+        return found.stdout.decode().split()
 
     async def clear(self) -> None:
         """End it, and whatever it runs."""
