@@ -1,4 +1,4 @@
-"""Text and JSON that an agent handed in, read strictly: what is ambiguous is refused."""
+"""JSON that an agent handed in, read strictly: what is ambiguous is refused."""
 
 import json
 import math
@@ -10,21 +10,6 @@ from proctor.schemas.errors import SubmissionError
 
 MAX_DEPTH = 64
 SHOWN_CHARS = 80
-
-
-def text_of(data: bytes, name: str) -> str:
-    """Decode UTF-8, with or without a byte-order mark.
-
-    Raises:
-        SubmissionError: It is in another encoding, or binary.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SubmissionError(f"{name} is not text in UTF-8: see byte {error.start}") from error
-    if "\0" in text:
-        raise SubmissionError(f"{name} is not text in UTF-8: it holds NUL characters")
-    return text
 
 
 def parse_json(data: bytes, name: str) -> Any:  # noqa: ANN401 - JSON

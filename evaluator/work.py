@@ -1,6 +1,5 @@
 """What a grader is given: the task, what was handed in, and how to open a fresh sandbox."""
 
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
+from proctor.evaluator.documents import parse_json
 from proctor.evaluator.judge.panel import Judge
 from proctor.evaluator.verdicts import OpensVerdicts, VerdictSandbox, open_verdict_sandbox
 from proctor.sandbox_backends.archive import copy_file, read_file
@@ -94,34 +94,23 @@ class Work:
         """One file of the workspace, copied to a place of its own for as long as it is read.
 
         Raises:
-            SubmissionError: It is missing, or larger than `max_bytes`.
+            SubmissionError: It is missing, no plain file, or larger than `max_bytes`.
         """
         with TemporaryDirectory(prefix="proctor-file-") as place:
             copy = Path(place, "file")
             try:
-                there = await run_sync(copy_file, self.snapshot, path, copy, max_bytes)
-            except ValueError as error:
+                await run_sync(copy_file, self.snapshot, path, copy, max_bytes)
+            except (FileNotFoundError, ValueError) as error:
                 raise SubmissionError(str(error)) from error
-            if not there:
-                raise SubmissionError(f"{path}: {MISSING}")
             yield copy
 
     async def read_json(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """One JSON file of the workspace.
 
         Raises:
-            SubmissionError: It is missing, too large, not UTF-8, or not JSON.
+            SubmissionError: It is missing, too large, or not JSON as `parse_json` reads it.
         """
         data = await self.read(path)
         if data is None:
             raise SubmissionError(f"{path}: {MISSING}")
-        try:
-            return json.loads(data.decode("utf-8-sig"), parse_constant=_refuse)
-        except RecursionError:
-            raise SubmissionError(f"{path} is nested too deeply") from None
-        except ValueError as error:
-            raise SubmissionError(f"{path} is not JSON in UTF-8: {error}") from error
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a JSON value")
+        return parse_json(data, path)

@@ -76,22 +76,28 @@ def read_file(archive: Path, path: str, *, max_bytes: int) -> bytes | None:
     return None
 
 
-def copy_file(archive: Path, path: str, target: Path, max_bytes: int) -> bool:
-    """Copy one file of a compressed snapshot. False where there is none of that name.
+def copy_file(archive: Path, path: str, target: Path, max_bytes: int) -> None:
+    """Copy one plain file of a compressed snapshot, in pieces.
 
     Raises:
+        FileNotFoundError: There is no plain file of that name; the message says what there is.
         ValueError: It is larger than `max_bytes`.
     """
     wanted = str(PurePosixPath(path))
-    with archive.open("rb") as stream:
-        for name, size, content in regular_files(stream):
-            if name == wanted:
-                if size > max_bytes:
-                    raise ValueError(f"{path} holds {size} bytes, more than {max_bytes}")
+    with archive.open("rb") as stream, tarfile.open(fileobj=stream, mode="r|*") as source:
+        for member in source:
+            if str(PurePosixPath(member.name)) == wanted:
+                if member.issym() or member.islnk():
+                    raise FileNotFoundError(f"{path}: it is a link; hand in the file itself")
+                content = source.extractfile(member) if member.isreg() else None
+                if content is None:
+                    raise FileNotFoundError(f"{path}: it is not a file")
+                if member.size > max_bytes:
+                    raise ValueError(f"{path} holds {member.size} bytes, more than {max_bytes}")
                 with target.open("wb") as file:
-                    shutil.copyfileobj(content, file)
-                return True
-    return False
+                    shutil.copyfileobj(content, file, 1 << 20)
+                return
+    raise FileNotFoundError(f"{path}: it does not exist in the workspace that was handed in")
 
 
 def extract(archive: Path, target: Path) -> None:

@@ -26,7 +26,7 @@ class Options(Value):
     """Which predictions, which labels, and what a score is worth."""
 
     path: str = "submission.csv"
-    """The agent's table, of the columns `id` and `column`, CSV or JSON."""
+    """The agent's table, of the columns `id` and `column`: CSV, JSON or npz."""
     truth: str = "labels.csv"
     """Below ``grading/``: a table of the same columns."""
     id: str = "id"
@@ -34,11 +34,14 @@ class Options(Value):
     metric: str
     positive: str = "1"
     """The label of the positive class, where the metric reads scores."""
+    classes: tuple[str, ...] = ()
+    """For log_loss of several classes: the labels, each of which is a column of the agent's."""
     thresholds: tuple[Threshold, ...] = Field(min_length=1)
     between: Literal["step", "linear"] = "step"
     """Between two thresholds: the credit of the one that was reached, or in proportion."""
     validation: str | None = None
-    """Below ``grading/``: labels of other rows, for scores that may be told before the end."""
+    """Below ``grading/``: labels of other rows, none of which is the test's, for scores that may be
+    told before the end."""
     validation_path: str = "validation.csv"
     """The agent's predictions on those."""
 
@@ -57,12 +60,15 @@ def check(task: Task, options: Options) -> None:
     Raises:
         TaskError: They are not, or cannot be.
     """
-    from proctor.evaluator.predictions import check_labels  # noqa: PLC0415 - slow to import
+    from proctor.evaluator.predictions import check_apart, check_labels  # noqa: PLC0415 - slow to import
 
-    for name in (options.truth, *([options.validation] if options.validation else [])):
+    names = (options.truth, *([options.validation] if options.validation else []))
+    for name in names:
         if name not in task.grading:
             raise TaskError(f"there is no grading/{name}")
         check_labels(options, task.grading[name], name)
+    if options.validation:
+        check_apart(options, [task.grading[name] for name in names])
 
 
 async def measure(work: Work, options: Options) -> Score:

@@ -12,9 +12,10 @@ SKLEARN: Any = import_module("sklearn.metrics")
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-Reads: TypeAlias = Literal["labels", "scores", "numbers"]
-"""``labels``: text that is equal or not. ``scores``: one number for each row, the higher the
-likelier the positive class. ``numbers``: finite numbers."""
+Reads: TypeAlias = Literal["labels", "grades", "scores", "probabilities", "numbers", "amounts"]
+"""``labels``: text that is equal or not. ``grades``: whole numbers on a scale. ``scores``: one
+number for each row, the higher the likelier the positive class. ``probabilities``: of the positive
+class, or of each class. ``numbers``: finite numbers. ``amounts``: such as are not negative."""
 
 
 @dataclass(frozen=True)

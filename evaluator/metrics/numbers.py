@@ -11,9 +11,8 @@ def rmse(truth: Array, predicted: Array) -> float:
 
 
 def rmsle(truth: Array, predicted: Array) -> float:
-    """The root of the mean squared difference of ``log(1 + x)``; below 0 counts as 0."""
-    logs = (np.log1p(np.maximum(values, 0)) for values in (truth, predicted))
-    return rmse(*logs)
+    """The root of the mean squared difference of ``log(1 + x)``; no value is negative."""
+    return rmse(np.log1p(truth), np.log1p(predicted))
 
 
 def mae(truth: Array, predicted: Array) -> float:
@@ -34,7 +33,7 @@ def r2(truth: Array, predicted: Array) -> float:
 
 NUMBERS = (
     Metric("rmse", "numbers", False, rmse),  # noqa: FBT003 - a row of a table
-    Metric("rmsle", "numbers", False, rmsle),  # noqa: FBT003
+    Metric("rmsle", "amounts", False, rmsle),  # noqa: FBT003
     Metric("mae", "numbers", False, mae),  # noqa: FBT003
     Metric("r2", "numbers", True, r2),  # noqa: FBT003
 )

@@ -1,4 +1,7 @@
-"""Metrics of scores for a positive class. The truth is 1 where a row belongs to it, else 0."""
+"""Metrics of scores for a positive class: the truth is 1 where a row belongs to it, else 0.
+
+`log_loss` is also for several classes.
+"""
 
 import numpy as np
 
@@ -31,13 +34,20 @@ def average_precision(truth: Array, scores: Array) -> float:
 
 
 def log_loss(truth: Array, scores: Array) -> float:
-    """The mean negative log-likelihood of the truth, in nats, under clipped probabilities."""
+    """The mean negative log-likelihood of the truth, in nats, under clipped probabilities.
+
+    Args:
+        truth: 1 where it is so, else 0, of shape ``(n,)``, or ``(n, n_classes)`` with one 1 a row.
+        scores: The probabilities, of the same shape.
+    """
     likely = np.clip(scores, CLIP, 1 - CLIP)
+    if truth.ndim > 1:
+        return float(-np.mean(np.log(likely[truth == 1])))
     return float(-np.mean(np.where(truth == 1, np.log(likely), np.log1p(-likely))))
 
 
 SCORES = (
     Metric("roc_auc", "scores", True, roc_auc),  # noqa: FBT003 - a row of a table
     Metric("average_precision", "scores", True, average_precision),  # noqa: FBT003
-    Metric("log_loss", "scores", False, log_loss),  # noqa: FBT003
+    Metric("log_loss", "probabilities", False, log_loss),  # noqa: FBT003
 )

@@ -16,7 +16,7 @@ from proctor.evaluator.graders import check_options
 from proctor.evaluator.graders.metric import Options as MetricOptions
 from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.metrics.base import SKLEARN
-from proctor.evaluator.predictions import credit_of
+from proctor.evaluator.predictions import check_labels, credit_of
 from proctor.evaluator.predictions import score as score_predictions
 from proctor.evaluator.tables import read_table
 from proctor.evaluator.work import Work
@@ -94,13 +94,13 @@ def graded(tmp_path: Path) -> Graded:
         (b"id,target\na,1e999\nb,0\nc,1\nd,0\n", "invalid", 0, "no finite numbers"),
         (b"id,target\na,\nb,0\nc,1\nd,0\n", "invalid", 0, "1 of 4 values of target"),
         (b"id,target\na,yes\nb,0\nc,1\nd,0\n", "invalid", 0, "no finite numbers: 'yes'"),
-        (b"id,target\na,1\nb\nc,1\nd,0\n", "invalid", 0, "no finite numbers: ''"),
+        (b"id,target\na,1\nb\nc,1\nd,0\n", "invalid", 0, "line 3 has 1 cells"),
         (b"id,target\na,1,7\nb,0\nc,1\nd,0\n", "invalid", 0, "not a CSV table"),
         (b"id,target\na,1\nb,0,7\nc,1\nd,0\n", "invalid", 0, "not a CSV table"),
         ("id,target\na,½\n".encode("latin-1"), "invalid", 0, "UTF-8"),
         (b"\xff\xfei\0d\0", "invalid", 0, "UTF-8"),
         (b'id,target\na,"1\n', "invalid", 0, "not a CSV table"),
-        (b"\0" * 100, "invalid", 0, "no column"),
+        (b"\0" * 100, "invalid", 0, "NUL characters"),
         (b"PK\3\4" + b"\0" * 50, "invalid", 0, ""),
     ],
 )  # fmt: skip
@@ -142,7 +142,7 @@ async def test_exact_scores_are_for_the_owner_alone(graded: Graded) -> None:
         ([{"id": "a", "target": 1}, {"id": "b", "target": 0.0}, {"id": "c", "target": "1"},
           {"id": "d", "target": 0}], ""),
         ([{"id": "a", "target": [1]}] * 4, "array or object in a cell"),
-        ([{"id": "a"}, {"id": "b", "target": 1}], "row 1 has other columns"),
+        ([{"id": "a", "target": 1}, {"id": "b"}], "row 1 has other columns"),
         ({"id": "a"}, "not an array of objects"), ([], "no rows"), ([1], "not an array of objects"),
         ([{"id": "a", "target": None}, {"id": "b", "target": 0}, {"id": "c", "target": 1},
           {"id": "d", "target": 0}], "no finite numbers"),
@@ -272,6 +272,8 @@ async def test_what_must_not_be_touched_is_as_it_was(
         ("metric", {**METRIC, "metric": "auc"}, "there is no metric 'auc'"),
         ("metric", {**METRIC, "positive": "2"}, "both classes"),
         ("metric", {**METRIC, "metric": "rmse"}, "from worse to better"),
+        ("metric", {**METRIC, "validation": "val.csv"}, "rows of the validation part"),
+        ("metric", {**METRIC, "classes": ["1", "0"]}, "classes are for log_loss"),
         ("metric", {**METRIC, "column": "label"}, "has no column 'label'"),
         ("table", {**TABLE_OPTIONS, "truth": "none.csv"}, "there is no grading/none.csv"),
         ("table", {"columns": {"city": {"absolute": 1}, "price": "exact"}}, "no finite numbers"),
@@ -347,9 +349,9 @@ def test_errors_of_numbers_are_as_written_out(pairs: list[tuple[float, float]]) 
     assert METRICS["rmse"].score(truth, found) == pytest.approx(math.sqrt(squares))
     absolute = sum(abs(t - f) for t, f in pairs) / len(pairs)
     assert METRICS["mae"].score(truth, found) == pytest.approx(absolute)
-    logs = [math.log1p(max(t, 0)) - math.log1p(max(f, 0)) for t, f in pairs]
+    logs = [math.log1p(abs(t)) - math.log1p(abs(f)) for t, f in pairs]
     expected = math.sqrt(sum(d * d for d in logs) / len(logs))
-    assert METRICS["rmsle"].score(truth, found) == pytest.approx(expected)
+    assert METRICS["rmsle"].score(abs(truth), abs(found)) == pytest.approx(expected)
 
 
 @given(WORDS)
@@ -376,12 +378,102 @@ def test_the_others_are_scikit_learns() -> None:
     truth, scores = rng.integers(0, 2, 50).astype(float), rng.random(50).round(1)
     found = METRICS["average_precision"].score(truth, scores)
     assert found == pytest.approx(SKLEARN.average_precision_score(truth, scores))
-    grades, given_ = rng.integers(0, 5, 50).astype(str), rng.integers(0, 5, 50).astype(str)
-    assert METRICS["quadratic_kappa"].score(grades, given_) == pytest.approx(
-        SKLEARN.cohen_kappa_score(grades, given_, weights="quadratic")
+    assert METRICS["roc_auc"].score(truth, scores) == SKLEARN.roc_auc_score(truth, scores)
+    real = rng.normal(size=50)
+    assert METRICS["r2"].score(real, scores) == SKLEARN.r2_score(real, scores)
+
+
+GRADES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=30).filter(
+    lambda pairs: len({truth for truth, _ in pairs}) > 1
+)
+
+
+@given(GRADES)
+def test_kappa_weighs_errors_by_their_square_on_the_scale(pairs: list[tuple[int, int]]) -> None:
+    observed = sum((t - f) ** 2 for t, f in pairs) / len(pairs)
+    expected = sum((t - f) ** 2 for t, _ in pairs for _, f in pairs) / len(pairs) ** 2
+    truth, found = (np.array(values, float) for values in zip(*pairs, strict=True))
+    score = METRICS["quadratic_kappa"].score(truth, found)
+    assert score == pytest.approx(1 - observed / expected, abs=1e-9)
+    reference = SKLEARN.cohen_kappa_score(truth, found, weights="quadratic", labels=range(5))
+    assert score == pytest.approx(reference, abs=1e-9)
+
+
+@given(BINARY)
+def test_average_precision_adds_up_precision_by_the_recall_it_gains(
+    pairs: list[tuple[bool, float]],
+) -> None:
+    total = before = 0.0
+    for bound in sorted({score for _, score in pairs}, reverse=True):
+        taken = [truth for truth, score in pairs if score >= bound]
+        recall = sum(taken) / sum(truth for truth, _ in pairs)
+        total += (recall - before) * sum(taken) / len(taken)
+        before = recall
+    truth, scores = map(np.array, zip(*pairs, strict=True))
+    found = METRICS["average_precision"].score(truth.astype(float), scores)
+    assert found == pytest.approx(total)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=20))
+def test_log_loss_of_several_classes_is_that_of_the_true_one(pairs: list[tuple[int, int]]) -> None:
+    truth = np.eye(3)[[label for label, _ in pairs]]
+    weights = np.array([[1.0, 1.0 + n, 2.0] for _, n in pairs])
+    given_ = weights / weights.sum(axis=1, keepdims=True)
+    expected = -sum(math.log(given_[n, t]) for n, (t, _) in enumerate(pairs)) / len(pairs)
+    assert METRICS["log_loss"].score(truth, given_) == pytest.approx(expected)
+
+
+SEVERAL = b"id,target\n1,cat\n2,dog\n"
+GRADED = b"id,target\n1,0\n2,4\n"
+AMOUNTS = b"id,target\n1,0\n2,3\n"
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels", "predictions", "said"),
+    [
+        ("log_loss", SEVERAL, b"id,cat,dog\n2,0.2,0.8\n1,0.9,0.1\n", 0.164252),
+        ("log_loss", SEVERAL, b"id,cat,dog\n2,0.2,0.9\n1,0.9,0.1\n", "do not add up to 1"),
+        ("log_loss", SEVERAL, b"id,cat,dog\n2,-1,2\n1,0.9,0.1\n", "not from 0 to 1"),
+        ("log_loss", SEVERAL, b"id,cat\n2,1\n1,1\n", "has no column 'dog'"),
+        ("log_loss", LABELS, b"id,target\na,7\nb,-3\nc,1\nd,0\n", "not from 0 to 1"),
+        ("quadratic_kappa", GRADED, b"id,target\n1,0\n2,4.0\n", 1),
+        ("quadratic_kappa", GRADED, b"id,target\n1,0\n2,3.5\n", "no whole numbers"),
+        ("rmsle", AMOUNTS, b"id,target\n1,0\n2,0\n", 0.980258),
+        ("rmsle", AMOUNTS, b"id,target\n1,-1\n2,0\n", "below 0"),
+        ("rmse", AMOUNTS, b"id,target\n1,1e308\n2,0\n", "no finite number"),
+    ],
+)
+def test_each_metric_reads_what_it_is_defined_on(
+    tmp_path: Path, metric: str, labels: bytes, predictions: bytes, said: str | float
+) -> None:
+    several = labels is SEVERAL
+    worst = [{"score": 9 if METRICS[metric].higher_is_better else 0, "credit": 1}]
+    options = MetricOptions.model_validate(
+        {"metric": metric, "thresholds": worst, "classes": ["cat", "dog"] if several else []}
     )
-    with pytest.raises(ValueError, match="invalid literal"):
-        METRICS["quadratic_kappa"].score(np.array(["1"]), np.array(["x"]))
+    check_labels(options, labels, "labels.csv")
+    path = tmp_path / "p.csv"
+    path.write_bytes(predictions)
+    if isinstance(said, str):
+        with pytest.raises(SubmissionError, match=said):
+            score_predictions(options, labels, path, "p.csv")
+    else:
+        found = score_predictions(options, labels, path, "p.csv").score
+        assert found == pytest.approx(said, abs=1e-6)
+
+
+@given(st.floats(0, 2))
+def test_credit_between_thresholds_has_few_levels(score: float) -> None:
+    options = MetricOptions.model_validate(
+        {
+            "metric": "log_loss",
+            "between": "linear",
+            "thresholds": [{"score": 0.7, "credit": 0.125}, {"score": 0.1, "credit": 1.0}],
+        }
+    )
+    credit, said = credit_of(score, options)
+    assert credit in {0.0, 0.125, *(n / 100 for n in range(101))}
+    assert said in {"does not reach 0.7", "reaches 0.7", "reaches 0.1"}
 
 
 @given(st.floats(0, 2))

@@ -3,7 +3,6 @@
 import os
 import time
 import timeit
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -59,4 +58,8 @@ async def test_waiting_for_a_turn_costs_none_of_the_time() -> None:
     current_default_process_limiter().total_tokens = 1
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(partial(in_worker, time.sleep, 0.6, within_s=0.2))
+            tasks.start_soon(_sleep_in_worker)
+
+
+async def _sleep_in_worker() -> None:
+    await in_worker(time.sleep, 0.6, within_s=0.2)

@@ -144,19 +144,25 @@ validation = "validation.csv"
 """
 
 
+OTHERS = range(12, 24)
+
+
 @pytest.fixture
 def churn(task_with: Any) -> Path:
-    rows = "id,target\n" + "".join(f"{n},{n % 2}\n" for n in range(12))
+    rows, others = (
+        "id,target\n" + "".join(f"{n},{n % 2}\n" for n in ids) for ids in (range(12), OTHERS)
+    )
     return task_with(
         {
-            "task.toml": DATA_TASK, "grading/labels.csv": rows, "grading/validation.csv": rows,
+            "task.toml": DATA_TASK, "grading/labels.csv": rows, "grading/validation.csv": others,
             "decoys/constant/decoy.toml": None, "decoys/constant/workspace/stats.py": None,
         }
     )  # fmt: skip
 
 
 async def submit_predictions(client: Any, path: str, predictions: list[float]) -> None:
-    rows = "id,target\n" + "".join(f"{n},{p}\n" for n, p in enumerate(predictions))
+    ids = OTHERS if path == "validation.csv" else range(12)
+    rows = "id,target\n" + "".join(f"{n},{p}\n" for n, p in zip(ids, predictions, strict=True))
     await client.call_tool("write_file", {"path": path, "content": rows})
 
 
