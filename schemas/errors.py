@@ -7,6 +7,7 @@
     │   ├── SandboxStartError    never came up; nothing is left behind, another may start
     │   └── SandboxLostError     was up and is gone
     ├── SessionError         the client: unknown, expired, already submitted, over budget
+    ├── ModelError           whoever chose the model: its provider refuses or fails
     └── GradingError         the operator: the instrument failed, so there is no score
 
 What a command does in a sandbox is data (`ExecResult`), never an error. Builtins are raised where
@@ -40,6 +41,10 @@ class SandboxLostError(SandboxError):
 
 class SessionError(ProctorError):
     """The client asked for what its session does not allow: unknown, ended, over budget."""
+
+
+class ModelError(ProctorError):
+    """A model cannot be asked: its provider refuses, or failed for too long."""
 
 
 class GradingError(ProctorError):

@@ -1,6 +1,6 @@
 """A run's result for one session: AfterQuery's fields, and Proctor's beside them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
@@ -9,6 +9,21 @@ from proctor.schemas.feedback import Feedback
 from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
 from proctor.schemas.session import SessionState
+
+
+class Step(Value):
+    """One step of an agent's trajectory: the prompt, a turn of the model, or a tool's result."""
+
+    type: Literal["prompt", "model", "tool"]
+    text: str
+    name: str | None = None
+    """The tool's."""
+    calls: tuple[dict[str, Any], ...] = ()
+    """What the model wanted called."""
+    prompt_tokens: int | None = None
+    reply_tokens: int | None = None
+    cost_usd: float | None = None
+    """None where the price is unknown."""
 
 
 class AgentReport(Value):
@@ -20,6 +35,11 @@ class AgentReport(Value):
     turns: int = 0
     tool_calls: int = 0
     errors: tuple[str, ...] = ()
+    prompt_tokens: int | None = None
+    reply_tokens: int | None = None
+    cost_usd: float | None = None
+    """None where no model took part, or its provider or price is silent about it."""
+    trace: tuple[Step, ...] = ()
 
 
 class RunResult(Value):
@@ -30,7 +50,9 @@ class RunResult(Value):
     model: str | None
     answer: str
     metadata: dict[str, Any]
-    """AfterQuery's ``turns``, ``tool_calls`` and ``errors``."""
+    """AfterQuery's ``turns``, ``tool_calls`` and ``errors``; tokens and cost."""
+    trace: tuple[Step, ...] = ()
+    """What the model saw and said, where one took part."""
     evaluation: Grade | None
     """None where the session got no grade; `error` says why."""
     epoch: int

@@ -272,8 +272,9 @@ def proctor_command() -> list[str]:
 
 
 QUESTION = re.compile(r"^\[(c\d+)\] (.*)$", re.MULTILINE)
-Reply = str | int | dict[str, Any]
-"""What a model's server gives back: a text, an HTTP error of that status, or a whole body."""
+Reply = str | int | dict[str, Any] | tuple[int, dict[str, Any]]
+"""What a model's server gives back: a text, an HTTP error of that status, or a whole body, which
+may have a status, too."""
 
 
 class Everything(Container[str]):
@@ -326,6 +327,8 @@ class ModelServer:
         if isinstance(reply, int):
             said = f"no luck with {self.keys[-1]}"
             return JSONResponse({"error": {"message": said, "type": "x"}}, reply)
+        if isinstance(reply, tuple):
+            return JSONResponse(reply[1], reply[0])
         if isinstance(reply, dict):
             return JSONResponse(reply)
         message = {"role": "assistant", "content": reply}

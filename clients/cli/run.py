@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
+from proctor.clients.cli.model_options import ModelOptions, model_agent, with_model_options
 from proctor.clients.cli.options import (
     TasksOption,
     catalog_of,
@@ -35,6 +36,7 @@ class AgentName(StrEnum):
     NOOP = "noop"
 
 
+@with_model_options
 @with_judge_options
 @with_sandbox_options
 def run(
@@ -45,7 +47,9 @@ def run(
     *,
     agent: Annotated[
         AgentName,
-        typer.Option(help="oracle replays the reference solutions; noop submits at once."),
+        typer.Option(
+            help="Without --model: oracle replays the reference solutions; noop submits at once."
+        ),
     ] = AgentName.ORACLE,
     epochs: Annotated[int, typer.Option(min=1, help="Sessions per task.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Sessions at once.")] = 2,
@@ -60,6 +64,7 @@ def run(
     ] = False,
     sandboxes: SandboxOptions,
     judging: JudgeOptions,
+    modelling: ModelOptions,
 ) -> None:
     """Work tasks with an agent, through a real MCP client and server, and grade them."""
     from datetime import UTC, datetime
@@ -74,17 +79,18 @@ def run(
     directory = (out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").absolute()
     if any(made_directory(directory, "--out").iterdir()):
         usage_error(f"--out {directory} is not empty; choose another")
+    model = model_agent(modelling, lambda task_id: catalog[task_id].limits.turns)
     plan = Plan(
         attempts=[Attempt(task_id=t, epoch=e) for t in chosen for e in range(1, epochs + 1)],
-        agent=_agent(agent, catalog),
-        agent_name=agent.value,
+        agent=model or _agent(agent, catalog),
+        agent_name="tool_loop" if model else agent.value,
         out=directory,
         concurrency=concurrency,
         seal=signer.seal if (signer := signer_of(sign_key)) else lambda result: result,
     )
     judge = judge_of(judging)
     terms = terms_of(feedback, sign_key, judge, after="none")
-    if judge is None:
+    if judge is None and model is None:
         complain("proctor: no model takes part in this run")
     try:
         results = anyio.run(_run, plan, catalog, sandboxes, terms)

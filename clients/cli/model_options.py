@@ -1,0 +1,100 @@
+"""Which model works the tasks: options, and what they stand for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proctor.clients.cli.options import usage_error, with_options
+
+if TYPE_CHECKING:
+    from proctor.clients.agents import Agent
+
+PANEL = "Model"
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What the command line says of the model. Its keys come from the environment alone."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            rich_help_panel=PANEL,
+            help="Work the tasks with this model, as LiteLLM names it: openai/gpt-5, "
+            "anthropic/claude-opus-4-5, ollama_chat/qwen3.",
+        ),
+    ] = None
+    api_base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", rich_help_panel=PANEL, help="Where the provider is, if not as usual."
+        ),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=2.0, rich_help_panel=PANEL, help="The provider's own if unset."),
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option(rich_help_panel=PANEL, help="For providers that take one.")
+    ] = None
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, rich_help_panel=PANEL, help="Of each reply.")
+    ] = None
+    reasoning_effort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|minimal|low|medium|high",
+            rich_help_panel=PANEL,
+            help="For models that reason.",
+        ),
+    ] = None
+    max_turns: Annotated[
+        int | None,
+        typer.Option(min=1, rich_help_panel=PANEL, help="Turns of the model, over the task's own."),
+    ] = None
+    system_prompt: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=PANEL, help="Instead of the package's own."),
+    ] = None
+
+
+with_model_options = with_options(ModelOptions, "modelling")
+"""Give a command the options of `ModelOptions`, gathered in its argument ``modelling``."""
+
+
+def model_agent(options: ModelOptions, turns_of: Callable[[str], int]) -> "Agent | None":
+    """The agent that the options ask for, if any; ends with exit code 2 where none can be had.
+
+    Args:
+        options: The command line's.
+        turns_of: How many turns a task allows, by its id.
+    """
+    if options.model is None:
+        return None
+    from pydantic import ValidationError
+
+    from proctor.clients.agents.model import ModelSettings, model_problem
+    from proctor.clients.agents.tool_loop import tool_loop
+
+    try:
+        settings = ModelSettings.model_validate(
+            {
+                name: getattr(options, name)
+                for name in ("model", "api_base", "temperature", "seed", "max_tokens",
+                             "reasoning_effort")
+            }
+        )  # fmt: skip
+    except ValidationError as error:
+        first = error.errors()[0]
+        usage_error(f"--{first['loc'][0]}: {first['msg']}".replace("_", "-"))
+    if problem := model_problem(options.model):
+        usage_error(f"--model {options.model}: {problem}")
+    try:
+        system = options.system_prompt.read_text("utf-8") if options.system_prompt else None
+    except (OSError, ValueError) as error:
+        usage_error(f"--system-prompt {options.system_prompt} cannot be read: {error}")
+    return tool_loop(settings, lambda task_id: options.max_turns or turns_of(task_id), system)
