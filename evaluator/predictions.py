@@ -31,8 +31,9 @@ def check_labels(options: Options, labels: bytes, name: str) -> None:
     if metric is None:
         known = ", ".join(METRICS)
         raise TaskError(f"there is no metric {options.metric!r}; use one of {known}")
-    if options.classes and (metric.reads != "probabilities" or len(set(options.classes)) < 2):  # noqa: PLR2004
-        raise TaskError("classes are for log_loss: name two or more")
+    distinct = 1 < len(options.classes) == len(set(options.classes))
+    if options.classes and (metric.reads != "probabilities" or not distinct):
+        raise TaskError("classes are for log_loss: name two or more, each once")
     for worse, better in zip(options.thresholds, options.thresholds[1:], strict=False):
         if not metric.reaches(better.score, worse.score) or better.credit < worse.credit:
             raise TaskError("thresholds must go from worse to better, in score and in credit")

@@ -1,32 +1,26 @@
 """``numbers``: named values in a JSON file, within tolerances of the truth."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from jsonpointer import JsonPointerException, resolve_pointer
 from pydantic import Field
 
+from proctor.evaluator.tolerance import Tolerance
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
 from proctor.schemas.errors import SubmissionError
 from proctor.schemas.grade import Score
 
 
-class Expected(Value):
+class Expected(Tolerance):
     """One value."""
 
     pointer: str = Field(pattern=r"^(/.*)?$")
     """An RFC 6901 pointer."""
     value: float = Field(allow_inf_nan=False)
-    absolute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     relative: float = Field(default=1e-9, ge=0, allow_inf_nan=False)
-    """As a share of the value; the greater of the two tolerances holds."""
-
-    def admits(self, found: float) -> bool:
-        """Whether a number is near enough; NaN and infinity never are."""
-        room = max(self.absolute, self.relative * abs(self.value))
-        return math.isfinite(found) and abs(found - self.value) <= room
+    """As a share of the value."""
 
 
 class Options(Value):
@@ -47,7 +41,7 @@ async def measure(work: Work, options: Options) -> Score:
         except SubmissionError as error:
             wrong.append(str(error))
             continue
-        if not expected.admits(found):
+        if not expected.admits(found, expected.value):
             wrong.append(f"{expected.pointer} is {found:g}, which is not near enough")
     right = len(options.values) - len(wrong)
     credit = right / len(options.values)

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proctor.evaluator.cells import check_form
 from proctor.evaluator.grade import measure
 from proctor.evaluator.graders import check_options
 from proctor.evaluator.graders.metric import Options as MetricOptions
+from proctor.evaluator.graders.table import Options as TableOptions
 from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.metrics.base import SKLEARN
 from proctor.evaluator.predictions import check_labels, credit_of
@@ -180,6 +182,16 @@ def test_odd_json_is_refused(tmp_path: Path, raw: bytes, said: str) -> None:
         ({"credit": "all"}, b"id,city,price\n3,bonn,30\n1,Rome,10\n2,Oslo,20\n", 0.0, "5 of 6"),
         ({"partial": True}, b"id,city,price\n1,Rome,10\n", 1 / 3, "2 of 6 cells"),
         ({"partial": True}, b"id,city,price\n", 0.0, "0 of 6 cells"),
+        ({"unknown": "wrong"}, TABLE + b"\n9,Rome,1\n", 6 / 8, "6 of 8 cells"),
+        ({"unknown": "wrong", "credit": "rows"}, TABLE + b"\n9,Rome,1\n", 3 / 4, "3 of 4 rows"),
+        ({"unknown": "wrong", "credit": "all"}, TABLE + b"\n9,Rome,1\n", 0.0, "6 of 8 cells"),
+        ({"repeated": "wrong"}, TABLE + b"\n1,Rome,10\n", 4 / 6, "4 of 6 cells"),
+        (
+            {"columns": {"city": "exact", "price": {"relative": 0.01}}},
+            TABLE.replace(b"20.0", b"20.2").replace(b"10.0", b"10.11"),
+            5 / 6,
+            "5 of 6 cells",
+        ),
     ],
 )
 async def test_a_table_earns_the_share_that_is_right(
@@ -195,6 +207,8 @@ async def test_a_table_earns_the_share_that_is_right(
     ("options", "text", "said"),
     [
         ({}, b"id,city,price\n1,Rome,10\n", "missing id"),
+        ({"repeated": "wrong"}, b"id,city,price\n1,Rome,10\n1,Rome,10\n", "missing id"),
+        ({}, TABLE[:-10] + b"9,Bonn,30\n", "unknown id: '9'"),
         ({"partial": True}, b"id,city,price\n9,Rome,10\n", "unknown id: '9'"),
         ({}, b"id,city,price\n1,Rome,10\n2,Oslo,20\n3,Bonn,ten\n", "no finite numbers: 'ten'"),
     ],
@@ -205,6 +219,24 @@ async def test_a_table_of_another_form_is_invalid(
     score = await graded("table", {**TABLE_OPTIONS, **options}, {"t.csv": text})
     assert score.state == "invalid"
     assert said in score.evidence
+
+
+async def test_before_the_end_nothing_is_told_of_ids_that_are_not_public(tmp_path: Path) -> None:
+    def look(text: bytes, public: bytes | None, **options: str) -> None:
+        path = tmp_path / "t.csv"
+        path.write_bytes(text)
+        made = TableOptions.model_validate({**TABLE_OPTIONS, **options})
+        check_form(made, public, path, "t.csv")
+
+    unknown, public = TABLE + b"\n9,Rome,1\n", b"x,id\n0,1\n0,2\n0,3\n0,4\n"
+    look(unknown, None)
+    look(TABLE + b"\n4,Rome,1\n", public, ids="ids.csv")
+    look(unknown, public, ids="ids.csv", unknown="wrong")
+    with pytest.raises(SubmissionError, match="unknown id: '9'"):
+        look(unknown, public, ids="ids.csv")
+    with pytest.raises(SubmissionError, match="id stands twice: '1'"):
+        look(TABLE + b"\n1,Rome,10\n", None)
+    look(TABLE + b"\n1,Rome,10\n", None, repeated="wrong")
 
 
 VALUES = {
@@ -220,6 +252,7 @@ VALUES = {
     ("document", "credit", "said"),
     [
         ({"auc": 0.905, "n": [5]}, 1.0, "2 of 2"),
+        ({"auc": 0.91, "n": [5]}, 1.0, "2 of 2"),
         ({"auc": 0.905, "n": [6]}, 0.5, "/n/0 is 6, which is not near enough"),
         ({"auc": True, "n": [5]}, 0.5, "/auc is True, no number"),
         ({"auc": "0.9", "n": [5.0]}, 0.5, "no number"),
@@ -277,6 +310,9 @@ async def test_what_must_not_be_touched_is_as_it_was(
         ("metric", {**METRIC, "column": "label"}, "has no column 'label'"),
         ("table", {**TABLE_OPTIONS, "truth": "none.csv"}, "there is no grading/none.csv"),
         ("table", {"columns": {"city": {"absolute": 1}, "price": "exact"}}, "no finite numbers"),
+        ("table", {**TABLE_OPTIONS, "ids": "none.csv"}, "there is no workspace/none.csv"),
+        ("table", {**TABLE_OPTIONS, "ids": "few.csv"}, "rows that are not in few.csv"),
+        ("table", {**TABLE_OPTIONS, "ids": "other.csv"}, "workspace/other.csv"),
         ("numbers", {"values": []}, "at least 1 item"),
         ("unchanged", {"paths": ["nothing*"]}, "no file of the workspace matches"),
     ],
@@ -285,7 +321,7 @@ async def test_options_that_do_not_fit_the_task_are_the_authors_error(
     graded: Graded, grader: str, options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(TaskError, match=r"criterion 'it': .*" + said):
-        await graded(grader, options, {})
+        await graded(grader, options, {}, {"few.csv": b"id\n1\n", "other.csv": b"x\n1\n"})
 
 
 def test_ten_million_rows_are_refused_by_their_number(tmp_path: Path) -> None:
