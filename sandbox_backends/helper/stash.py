@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-LOADERS = (_LoaderBasics, ExtensionFileLoader, FrozenImporter, BuiltinImporter)
+LOADERS: tuple[Any, ...] = (_LoaderBasics, ExtensionFileLoader, FrozenImporter, BuiltinImporter)
 IMPLIED = {
     "_cython_": "cython_runtime",
     "._cyutility": "_cyutility",
     "sysconfig": "_sysconfigdata_",
 }
 """What is in a module's name, and with what begin the names of those it brings unimported."""
-SUFFIXES = (".py", ".so", ".pyc", "")
 
 
 class Effects:
@@ -48,7 +47,7 @@ class Recorder:
         self._loading: list[str] = []
         self._late: list[_LateChildren] = []
         self._import_before = builtins.__import__
-        self._loaders = {cls: vars(cls)["exec_module"] for cls in LOADERS}
+        self._loaders: dict[Any, Any] = {cls: vars(cls)["exec_module"] for cls in LOADERS}
         self._spec_class = _spec_class(self._note)
 
     def __enter__(self) -> Recorder:
@@ -171,12 +170,11 @@ class _LateChildren:
 
 
 class Stash:
-    """Modules out of sight, which the import system finds before any other."""
+    """Modules out of sight."""
 
     def __init__(self, baseline: dict[str, ModuleType], effects: dict[str, Effects]) -> None:
         """Take every module that is not part of `baseline` out of sight."""
         self.effects = effects
-        self.path = [*sys.path]
         self.modules = {n: m for n, m in sys.modules.items() if n not in baseline}
         self.children: dict[str, list[tuple[ModuleType, str]]] = {}
         for name, module in self.modules.items():
@@ -186,7 +184,10 @@ class Stash:
             if parent is not None and vars(parent).get(child) is module:
                 delattr(parent, child)
                 self.children.setdefault(name, []).append((parent, child))
-        self.specs = {name: vars(m).get("__spec__") for name, m in self.modules.items()}
+        self._given: set[str] = set()
+        self.specs: dict[str, Any] = {
+            name: vars(m).get("__spec__") for name, m in self.modules.items()
+        }
 
     @property
     def tops(self) -> frozenset[str]:
@@ -194,24 +195,36 @@ class Stash:
         return frozenset(name.partition(".")[0] for name in self.modules)
 
     def serve(self) -> None:
-        """Have imports find what is here, without a finder of its own that could be seen."""
-        original = BuiltinImporter.find_spec
+        """Have loaders give what is here rather than make it anew.
 
-        def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
-            if name in self.modules and not self._is_shadowed(name):
-                return ModuleSpec(name, _Restorer(self))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # duck-typed
-            return original(name, path, target)
+        A module is looked for as ever, and found where a new interpreter would find it.
+        """
+        for cls in LOADERS:
+            cls.create_module = self._creating(cls.create_module)
+            cls.exec_module = self._executing(vars(cls)["exec_module"])
 
-        BuiltinImporter.find_spec = find_spec  # type: ignore[method-assign, assignment]
+    def _creating(self, original: Any) -> Any:
+        def create_module(*args: Any) -> ModuleType | None:
+            spec: ModuleSpec = args[-1]
+            if spec.name in self.modules and self.specs[spec.name].origin == spec.origin:
+                self._given.add(spec.name)
+                return self.restore(spec.name)
+            made: ModuleType | None = original(*args)
+            return made
 
-    def _is_shadowed(self, name: str) -> bool:
-        """Whether a directory before the interpreter's own has a module of that name by now."""
-        for place in sys.path if "." not in name else ():
-            if place in self.path:
-                return False
-            if any(os.path.exists(f"{place}/{name}{suffix}") for suffix in SUFFIXES):
-                return True
-        return False
+        return create_module
+
+    def _executing(self, original: Any) -> Any:
+        def exec_module(*args: Any) -> None:
+            module: ModuleType = args[-1]
+            spec = module.__spec__
+            if spec is not None and spec.name in self._given:
+                self._given.remove(spec.name)
+                module.__spec__ = self.specs[spec.name]
+            else:
+                original(*args)
+
+        return exec_module
 
     def restore(self, name: str) -> ModuleType:
         """Bring a module back into sight, with all that its import would have brought."""
@@ -247,17 +260,3 @@ class Stash:
             if part in name:
                 listed += [one for one in self.modules if one.startswith(start)]
         return listed
-
-
-class _Restorer:
-    """A loader whose modules are there already."""
-
-    def __init__(self, stash: Stash) -> None:
-        self._stash = stash
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return self._stash.restore(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        name = module.__spec__.name if module.__spec__ else module.__name__
-        module.__spec__ = self._stash.specs[name]

@@ -47,6 +47,17 @@ CORPUS = {
     "attributes": "import sklearn, scipy, os\nprint(sorted(vars(sklearn)), hasattr(os, 'errno'))",
     "not-imported": "import sklearn\nprint(sklearn.ensemble)",
     "specs": "import numpy, json\nprint(numpy.__spec__, json.__spec__, numpy.__loader__)",
+    "spec-not-imported": "import importlib.util as u, sys\n"
+    "for n in ('numpy', 'json', 'random', 'scipy.stats'):\n"
+    "    s = u.find_spec(n); print(s, s.origin, s.cached, n in sys.modules)\n"
+    "import numpy; print(numpy.__spec__)",
+    "spec-by-hand": "import importlib.util as u, sys\ns = u.find_spec('json')\n"
+    "m = sys.modules['json'] = u.module_from_spec(s)\ns.loader.exec_module(m)\n"
+    "import json; print(json is m, sorted(sys.modules)); import numpy",
+    "loaded-by-pkgutil": "import pkgutil, sys\n"
+    "print(len(pkgutil.get_data('numpy', 'py.typed')), 'numpy' in sys.modules)\nimport numpy",
+    "reloaded": "import importlib, json\njson.x = 1; m = importlib.reload(json)\n"
+    "print(m is json, json.x, json.__spec__)",
     "filters": "import warnings; print(warnings.filters)",
     "filters-numpy": "import numpy, warnings; print(warnings.filters)",
     "filters-special": "import scipy.integrate, warnings; print(warnings.filters)",
