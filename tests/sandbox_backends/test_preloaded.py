@@ -67,6 +67,24 @@ CORPUS = {
     "environment-sklearn": "import sklearn, os; print(sorted(os.environ.items()))",
     "traceback": "def f(n):\n    return 1 / n\n\nf(0)",
     "chained": "try:\n    {}['a']\nexcept KeyError as e:\n    raise ValueError('b') from e",
+    "bottom": "import inspect, sys, traceback, warnings\n"
+    "print(sys._getframe().f_back, len(inspect.stack())); traceback.print_stack()\n"
+    "warnings.warn('deep', stacklevel=50); warnings.warn('two', stacklevel=2)",
+    "bottom-at-exit": "import atexit, sys, traceback\nclass A:\n"
+    "    def __del__(self, t=traceback): t.print_stack()\n"
+    "    def __str__(self): traceback.print_stack(); return 'a'\n"
+    "a = A(); atexit.register(traceback.print_stack); sys.exit(a)",
+    "bottom-of-hook": "import sys, traceback\n"
+    "sys.excepthook = lambda *e: (traceback.print_stack(), print(e, sys.exc_info()))\n1 / 0",
+    "bottom-of-dump": "import faulthandler; faulthandler.dump_traceback()",
+    "depth": "def f(n):\n    global m; m = n; f(n + 1)\ntry: f(0)\nexcept RecursionError: print(m)",
+    "hook-fails": "import sys\nsys.excepthook = lambda *e: 1 / 0\nraise ValueError(3)",
+    "hook-exits": "import sys\nsys.excepthook = lambda *e: sys.exit(5)\nraise ValueError(3)",
+    "hook-gone": "import sys\ndel sys.excepthook\nraise ValueError(3)",
+    "last": "import atexit, sys\nprint([n for n in dir(sys) if n.startswith('last')])\n"
+    "atexit.register(lambda: print(sys.last_value, sys.exc_info()))\n1 / 0",
+    "traced": "import sys\ndef f(*a): print(a[0].f_code.co_name, a[1]); return f\n"
+    "sys.settrace(f); (lambda: 1)()\n1 / 0",
     "syntax": "def f(:\n    pass",
     "indentation": "if True:\npass",
     "encoding": "print('\\u00e4\\u20ac\\U0001f989', ascii('\\xff'))",
@@ -75,6 +93,7 @@ CORPUS = {
     "latin": b"# \xff\nprint('x')\n".decode("latin-1"),
     "exit-none": "import sys; sys.exit()",
     "exit-code": "import sys; sys.exit(7)",
+    "exit-large": "import sys; sys.exit(2**70)",
     "exit-text": "import sys; sys.exit('no good')",
     "exit-hard": "import os; print('x', flush=True); os._exit(9)",
     "killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
