@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from _frozen_importlib_external import SourceFileLoader
+from opcode import opmap
 
 from proctor.sandbox_backends.helper.files import LIBC
 from proctor.sandbox_backends.helper.processes import PR_SET_DUMPABLE, prctl
@@ -25,10 +26,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, ModuleType
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeVar
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
 
 ORDERS, REPORT = 3, 4
+OURS_SHOW = (b"faulthandler", b"setprofile", b"RecursionError")
+"""What tells that there is a frame of ours below a script's, or counts it."""
+C_LONG_BITS = 64
 MAX_FDS = 8192
+LAST = ("last_type", "last_value", "last_traceback", "last_exc")[
+    : 3 + (sys.version_info >= (3, 12))
+]
 INTERRUPTED, FLUSH_FAILED = 130, 120
 ML_STACK = (
     "numpy", "pandas", "scipy.stats", "scipy.optimize", "scipy.sparse", "sklearn.base",
@@ -44,22 +53,21 @@ ML_STACK = (
 class _Script(Exception):  # noqa: N818 - no error: it carries a child out of the loop
     """Raised in a child: what it is to run."""
 
-    def __init__(self, run: Callable[[], None]) -> None:
-        self.run = run
+    def __init__(self, code: CodeType, namespace: dict[str, Any]) -> None:
+        self.code, self.namespace = code, namespace
 
 
-def serve(
-    baseline: dict[str, ModuleType], main: dict[str, Any], *, stack: bool
-) -> Callable[[], None]:
-    """Preload, then fork for every order. Returns in children alone.
+def serve(baseline: dict[str, ModuleType], main: dict[str, Any], *, stack: bool) -> NoReturn:
+    """Preload, then fork for every order.
 
     Args:
         baseline: The modules of an interpreter that has run nothing.
         main: The names of a ``__main__`` that has run nothing.
         stack: Whether to preload the ML stack.
 
-    Returns:
-        What a child is to run, outside of everything that is here.
+    Raises:
+        _Script: In a child alone. Nobody catches it, so that its hook runs the script, with no
+            other frame below it.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -89,11 +97,7 @@ def serve(
     gc.freeze()
     interpreter = _Interpreter(main, shadowable, getattr(randomness, "seed", None), log)
     tell(REPORT, {"ready": True})
-    try:
-        supervise(ORDERS, REPORT, interpreter.fork)
-    except _Script as script:
-        run = script.run
-    return run
+    supervise(ORDERS, REPORT, interpreter.fork)
 
 
 class _Interpreter:
@@ -119,9 +123,11 @@ class _Interpreter:
         warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001
         if pid:
             return pid
-        raise _Script(self._become(order))
+        script = self._become(order)
+        sys.excepthook = _run  # type: ignore[assignment]
+        raise script
 
-    def _become(self, order: dict[str, Any]) -> Callable[[], None]:
+    def _become(self, order: dict[str, Any]) -> _Script:
         """Turn into a process that has just been started to run a script."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -148,7 +154,7 @@ class _Interpreter:
         namespace.update(__loader__=SourceFileLoader("__main__", argv[1]), __file__=argv[1])
         if sys.version_info < (3, 15):
             namespace["__cached__"] = None
-        return lambda: _run(code, namespace)
+        return _Script(code, namespace)
 
     def _compiled(self, script: str) -> CodeType | None:
         """The script, unless there is any doubt about what it would do in a new interpreter."""
@@ -161,6 +167,8 @@ class _Interpreter:
             with open(script, "rb") as file:
                 source = file.read()
             if b"\0" in source or b"coding" in b"".join(source.splitlines()[:2]):
+                return None
+            if any(name in source for name in OURS_SHOW):
                 return None
             source.decode()
             return compile(source, script, "exec", dont_inherit=True)
@@ -176,28 +184,73 @@ def _start_afresh(argv: list[str], env: dict[str, str]) -> NoReturn:
         os._exit(126)
 
 
-def _run(code: CodeType, namespace: dict[str, Any]) -> NoReturn:
-    """Run a script; what it raises is shown as if nothing were around it."""
+def _unseen(function: Function) -> Function:
+    """Have nobody see a function's frames: one that has not come to its RESUME does not count."""
+    before: CodeType = function.__code__
+    code = bytearray(before.co_code)
+    for place in range(0, len(code), 2):
+        if code[place] == opmap["RESUME"]:
+            code[place] = opmap["NOP"]
+    function.__code__ = before.replace(co_code=bytes(code))
+    return function
+
+
+@_unseen
+def _run(_: object, script: _Script, __: object) -> NoReturn:
+    """Run a script, as the hook for what nobody catches; what it raises is shown as ever."""
+    sys.excepthook = sys.__excepthook__
+    _forget_last()
+    error, status = None, 0
     try:
-        exec(code, namespace)  # noqa: S102 - this is what we are for
-        status = 0
-    except SystemExit as end:
-        status = _status_of(end)
-    except BaseException as error:  # noqa: BLE001 - as the interpreter does
-        trace = error.__traceback__.tb_next if error.__traceback__ else None
-        error.__traceback__ = trace
-        sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
-        sys.excepthook(type(error), error, trace)
-        status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-        del error, trace
-    _leave(status, namespace)
+        exec(script.code, script.namespace)  # noqa: S102 - this is what we are for
+    except BaseException as raised:  # noqa: BLE001 - as the interpreter does
+        error = raised
+    if isinstance(error, SystemExit):
+        status = _status_of(error)
+    elif error is not None:
+        status = _shown(error)
+    del error
+    _leave(status, script.namespace)
 
 
+def _forget_last() -> None:
+    """Have it look as if nothing had been raised yet."""
+    for name in LAST:
+        sys.__dict__.pop(name, None)
+
+
+@_unseen
 def _status_of(end: SystemExit) -> int:
-    if end.code is None or isinstance(end.code, int):
-        return (end.code or 0) & 0xFF
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code & 0xFF if end.code.bit_length() < C_LONG_BITS else 0xFF
     print(end.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
     return 1
+
+
+@_unseen
+def _shown(error: BaseException) -> int:
+    """Show what a script has raised, as the interpreter does, and return its exit status."""
+    last = (type(error), error, error.__traceback__, error)
+    sys.__dict__.update(zip(LAST, last, strict=False))
+    hook = getattr(sys, "excepthook", None)
+    if hook is None:
+        sys.stderr.write("sys.excepthook is missing\n")
+        hook = sys.__excepthook__
+    failure = None
+    try:
+        hook(*last[:3])
+    except BaseException as raised:  # noqa: BLE001 - as the interpreter does
+        failure = raised
+    if isinstance(failure, SystemExit):
+        return _status_of(failure)
+    if failure is not None:
+        sys.stderr.write("Error in sys.excepthook:\n")
+        sys.__excepthook__(type(failure), failure, failure.__traceback__)
+        sys.stderr.write("\nOriginal exception was:\n")
+        sys.__excepthook__(*last[:3])
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _written_beside(script: str) -> list[dict[str, Any]]:
@@ -207,6 +260,7 @@ def _written_beside(script: str) -> list[dict[str, Any]]:
     return [vars(m) for m in modules if str(vars(m).get("__file__", "")).startswith(place)]
 
 
+@_unseen
 def _leave(status: int, namespace: dict[str, Any]) -> NoReturn:
     """End as an interpreter does, but for taking apart what was preloaded.
 
@@ -215,6 +269,8 @@ def _leave(status: int, namespace: dict[str, Any]) -> NoReturn:
     if "threading" in sys.modules:
         sys.modules["threading"]._shutdown()  # noqa: SLF001 - waits for threads that are no daemons
     atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    sys.settrace(None)
+    sys.setprofile(None)
     for names in (namespace, *_written_beside(str(namespace.get("__file__")))):
         for private in (True, False):  # the order in which modules are taken apart
             for name in [n for n in names if n != "__builtins__"]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCANNED_FILES, SCANNED_BYTES = 64, 1 << 20
-IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([^\n#]+)", re.MULTILINE)
+IMPORT = re.compile(rb"(?:^|;)[ \t]*(?:from|import)[ \t]+([^\n#;]+)", re.MULTILINE)
 STACK = frozenset(("numpy", "pandas", "scipy", "sklearn"))
 STARTS_AT_MOST = 3
 TRIED = (3, 11)
@@ -34,7 +34,7 @@ baseline, main = dict(sys.modules), dict(globals())
 del main["sys"]
 {boot}
 from proctor.sandbox_backends.helper.forkserver import serve
-serve(baseline, main, stack={stack})()
+serve(baseline, main, stack={stack})
 """
 
 

@@ -9,67 +9,88 @@ import would have brought. So a script finds what it imported and nothing else.
 from __future__ import annotations
 
 import builtins
-import importlib
 import os
 import sys
 import warnings
-from _frozen_importlib import BuiltinImporter, ModuleSpec
-from _frozen_importlib_external import ExtensionFileLoader, SourceFileLoader
+from _frozen_importlib import BuiltinImporter, FrozenImporter, ModuleSpec
+from _frozen_importlib_external import ExtensionFileLoader, _LoaderBasics  # pyright: ignore[reportPrivateUsage]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
     from typing import Any
 
-CYTHONS_OWN = ("_cyutility", "cython_runtime")
-"""Made by whichever extension comes first, and used by the others without being imported."""
-SUFFIXES = (".py", ".so", ".pyc", "")
+LOADERS: tuple[Any, ...] = (_LoaderBasics, ExtensionFileLoader, FrozenImporter, BuiltinImporter)
+IMPLIED = {
+    "_cython_": "cython_runtime",
+    "._cyutility": "_cyutility",
+    "sysconfig": "_sysconfigdata_",
+}
+"""What is in a module's name, and with what begin the names of those it brings unimported."""
 
 
 class Effects:
     """What the import of one module led to, without what other modules' imports did within it."""
 
     def __init__(self) -> None:
-        self.modules: set[str] = set()
+        self.modules: dict[str, None] = {}  # in their order
         self.environment: dict[str, str] = {}
         self.filters: list[Any] = []
 
 
 class Recorder:
-    """Notes the effects of every import while it is active."""
+    """Notes the effects of every import while it is active, those made in C as well."""
 
     def __init__(self) -> None:
         self.effects: dict[str, Effects] = {}
         self._loading: list[str] = []
-        self._originals = (builtins.__import__, importlib.import_module)
-        self._loaders = {cls: cls.exec_module for cls in (SourceFileLoader, ExtensionFileLoader)}
+        self._late: list[_LateChildren] = []
+        self._import_before = builtins.__import__
+        self._loaders: dict[Any, Any] = {cls: vars(cls)["exec_module"] for cls in LOADERS}
+        self._spec_class = _spec_class(self._note)
 
     def __enter__(self) -> Recorder:
         """Watch imports."""
-        builtins.__import__, importlib.import_module = self._import, self._import_module
+        builtins.__import__ = self._import
         for cls, original in self._loaders.items():
-            cls.exec_module = self._watched(original)  # type: ignore[method-assign]
+            cls.exec_module = self._watched(original)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave everything as it was."""
-        builtins.__import__, importlib.import_module = self._originals
+        builtins.__import__ = self._import_before
         for cls, original in self._loaders.items():
-            cls.exec_module = original  # type: ignore[method-assign]
+            cls.exec_module = original
+        for late in self._late:
+            late.put_back()
+        for module in list(sys.modules.values()):
+            spec = getattr(module, "__spec__", None)
+            if isinstance(spec, self._spec_class):
+                spec.__class__ = ModuleSpec
 
     def _watched(self, original: Any) -> Any:
-        def exec_module(loader: Any, module: ModuleType) -> None:
+        def exec_module(*args: Any) -> None:
+            module: ModuleType = args[-1]
             name = module.__name__
+            self._note(name)
             effects = self.effects.setdefault(name, Effects())
             environment, filters = dict(os.environ), list(warnings.filters)
             before, inner = set(sys.modules), set(self.effects)
+            for late in self._late:
+                late.take()
+            spec = module.__spec__
+            if type(spec) is ModuleSpec:
+                spec.__class__ = self._spec_class
             self._loading.append(name)
             try:
-                original(loader, module)
+                original(*args)
             finally:
                 self._loading.pop()
-                effects.modules |= set(sys.modules) - before
+                types = {type(each).__module__ for each in vars(module).values()}
+                for each in sys.modules:
+                    if each not in before or (each in types and each.startswith("_cython_")):
+                        effects.modules[each] = None
                 nested = [self.effects[each] for each in set(self.effects) - inner]
                 known = {key for each in nested for key in each.environment}
                 effects.environment = {
@@ -79,6 +100,8 @@ class Recorder:
                 }
                 seen = filters + [one for each in nested for one in each.filters]
                 effects.filters = [one for one in warnings.filters if one not in seen]
+            if hasattr(module, "__path__") and "__getattr__" in vars(module):
+                self._late.append(_LateChildren(module, self._note))
 
         return exec_module
 
@@ -90,38 +113,68 @@ class Recorder:
         fromlist: Any = (),
         level: int = 0,
     ) -> Any:
-        found = self._originals[0](name, globals, locals, fromlist, level)
-        if self._loading:
-            base = name
-            if level:
-                package = str((globals or {}).get("__package__") or "")
-                above = package.rsplit(".", level - 1)[0] if level > 1 else package
-                base = f"{above}.{name}" if name else above
-            self._note(base, *(f"{base}.{each}" for each in fromlist or ()))
+        found = self._import_before(name, globals, locals, fromlist, level)
+        for each in fromlist or ():
+            self._note(f"{found.__name__}.{each}")
         return found
 
-    def _import_module(self, name: str, package: str | None = None) -> Any:
-        found = self._originals[1](name, package)
-        self._note(found.__name__)
-        return found
+    def _note(self, name: str) -> None:
+        """The module that is being loaded has need of another, and so of that one's parents."""
+        end = 0
+        while self._loading and end >= 0:
+            end = name.find(".", end + 1)
+            each = name[:end] if end > 0 else name
+            if each in sys.modules:
+                self.effects[self._loading[-1]].modules[each] = None
 
-    def _note(self, *names: str) -> None:
-        if self._loading:
-            wanted = self.effects[self._loading[-1]].modules
-            for name in names:
-                while name:
-                    if name in sys.modules:
-                        wanted.add(name)
-                    name = name.rpartition(".")[0]  # noqa: PLW2901 - and its parents
+
+def _spec_class(note: Callable[[str], None]) -> type[ModuleSpec]:
+    """A class for specs, which every import of a module that is loaded asks whether it is done."""
+
+    class Spec(ModuleSpec):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "_initializing":
+                note(super().__getattribute__("name"))
+            return super().__getattribute__(name)
+
+    return Spec
+
+
+class _LateChildren:
+    """The submodules that a package imports as they are first asked for: it notes every time."""
+
+    def __init__(self, package: ModuleType, note: Callable[[str], None]) -> None:
+        self._name, self._names = package.__name__, vars(package)
+        self._early = set(self._names)
+        self._children: dict[str, ModuleType] = {}
+        self._original = self._names["__getattr__"]
+
+        def find(child: str) -> Any:
+            if child not in self._children:
+                return self._original(child)
+            note(f"{self._name}.{child}")
+            return self._children[child]
+
+        self._names["__getattr__"] = find
+
+    def take(self) -> None:
+        """Have those that have been loaded by now asked for again."""
+        for child in set(self._names) - self._early:
+            module = sys.modules.get(f"{self._name}.{child}")
+            if module is not None and self._names[child] is module:
+                self._children[child] = self._names.pop(child)
+
+    def put_back(self) -> None:
+        """Leave the package as it was."""
+        self._names.update(self._children, __getattr__=self._original)
 
 
 class Stash:
-    """Modules out of sight, which the import system finds before any other."""
+    """Modules out of sight."""
 
     def __init__(self, baseline: dict[str, ModuleType], effects: dict[str, Effects]) -> None:
         """Take every module that is not part of `baseline` out of sight."""
         self.effects = effects
-        self.path = [*sys.path]
         self.modules = {n: m for n, m in sys.modules.items() if n not in baseline}
         self.children: dict[str, list[tuple[ModuleType, str]]] = {}
         for name, module in self.modules.items():
@@ -131,14 +184,9 @@ class Stash:
             if parent is not None and vars(parent).get(child) is module:
                 delattr(parent, child)
                 self.children.setdefault(name, []).append((parent, child))
-        self.specs = {name: vars(m).get("__spec__") for name, m in self.modules.items()}
-
-        shared = {n for n in self.modules if n in CYTHONS_OWN}
-        data = {n for n in self.modules if n.startswith("_sysconfigdata")}
-        self.implied = {
-            "_cython_": shared,
-            "sysconfig": data,
-            "scipy.stats": {"numpy.random"} & set(self.modules),  # by an attribute of numpy
+        self._given: set[str] = set()
+        self.specs: dict[str, Any] = {
+            name: vars(m).get("__spec__") for name, m in self.modules.items()
         }
 
     @property
@@ -147,24 +195,36 @@ class Stash:
         return frozenset(name.partition(".")[0] for name in self.modules)
 
     def serve(self) -> None:
-        """Have imports find what is here, without a finder of its own that could be seen."""
-        original = BuiltinImporter.find_spec
+        """Have loaders give what is here rather than make it anew.
 
-        def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
-            if name in self.modules and not self._is_shadowed(name):
-                return ModuleSpec(name, _Restorer(self))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # duck-typed
-            return original(name, path, target)
+        A module is looked for as ever, and found where a new interpreter would find it.
+        """
+        for cls in LOADERS:
+            cls.create_module = self._creating(cls.create_module)
+            cls.exec_module = self._executing(vars(cls)["exec_module"])
 
-        BuiltinImporter.find_spec = find_spec  # type: ignore[method-assign, assignment]
+    def _creating(self, original: Any) -> Any:
+        def create_module(*args: Any) -> ModuleType | None:
+            spec: ModuleSpec = args[-1]
+            if spec.name in self.modules and self.specs[spec.name].origin == spec.origin:
+                self._given.add(spec.name)
+                return self.restore(spec.name)
+            made: ModuleType | None = original(*args)
+            return made
 
-    def _is_shadowed(self, name: str) -> bool:
-        """Whether a directory before the interpreter's own has a module of that name by now."""
-        for place in sys.path if "." not in name else ():
-            if place in self.path:
-                return False
-            if any(os.path.exists(f"{place}/{name}{suffix}") for suffix in SUFFIXES):
-                return True
-        return False
+        return create_module
+
+    def _executing(self, original: Any) -> Any:
+        def exec_module(*args: Any) -> None:
+            module: ModuleType = args[-1]
+            spec = module.__spec__
+            if spec is not None and spec.name in self._given:
+                self._given.remove(spec.name)
+                module.__spec__ = self.specs[spec.name]
+            else:
+                original(*args)
+
+        return exec_module
 
     def restore(self, name: str) -> ModuleType:
         """Bring a module back into sight, with all that its import would have brought."""
@@ -176,42 +236,27 @@ class Stash:
                 setattr(parent, child, found)
             if each in self.effects:
                 os.environ.update(self.effects[each].environment)
-                _add_filters(self.effects[each].filters)
+                for one in reversed(self.effects[each].filters):
+                    warnings._add_filter(*one, append=False)  # type: ignore[attr-defined]  # noqa: SLF001
         return module
 
     def _brought_by(self, name: str) -> Iterator[str]:
-        """`name` and everything out of sight that its import leads to, each once."""
-        todo, seen = [name], {name}
-        while todo:
-            each = todo.pop()
-            if each in self.modules:
+        """What is out of sight of `name` and all that it imports, in the order of their ends."""
+        begun = {name}
+        under_way = [(name, iter(self._imports_of(name)))]
+        while under_way:
+            each, imports = under_way[-1]
+            fresh = next((one for one in imports if one in self.modules and one not in begun), None)
+            if fresh is None:
+                under_way.pop()
                 yield each
-            more = self.effects[each].modules if each in self.effects else set[str]()
-            for start, implied in self.implied.items():
-                if each.startswith(start):
-                    more = more | implied
-            fresh = [one for one in more if one not in seen and one in self.modules]
-            seen.update(fresh)
-            todo += fresh
+            else:
+                begun.add(fresh)
+                under_way.append((fresh, iter(self._imports_of(fresh))))
 
-
-class _Restorer:
-    """A loader whose modules are there already."""
-
-    def __init__(self, stash: Stash) -> None:
-        self._stash = stash
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return self._stash.restore(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        name = module.__spec__.name if module.__spec__ else module.__name__
-        module.__spec__ = self._stash.specs[name]
-
-
-def _add_filters(filters: list[Any]) -> None:
-    for each in reversed(filters):
-        if each not in warnings.filters:
-            warnings.filters.insert(0, each)  # type: ignore[attr-defined]
-    if filters:
-        warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001
+    def _imports_of(self, name: str) -> list[str]:
+        listed = list(self.effects[name].modules) if name in self.effects else []
+        for part, start in IMPLIED.items():
+            if part in name:
+                listed += [one for one in self.modules if one.startswith(start)]
+        return listed

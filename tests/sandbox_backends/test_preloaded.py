@@ -33,6 +33,13 @@ CORPUS = {
     "modules-numpy": "import numpy, sys; print(sorted(sys.modules))",
     "modules-pandas": "import pandas, sys; print(sorted(sys.modules))",
     "modules-stats": "from scipy import stats; import sys; print(sorted(sys.modules))",
+    "modules-random": "import numpy.random, sys; print(sorted(sys.modules))",
+    "modules-late": "import numpy, sys\nnumpy.random, numpy.fft\nprint(sorted(sys.modules))",
+    "modules-scipy": "import scipy, sys; print(sorted(sys.modules))",
+    "modules-special": "import scipy.special, sys; print(sorted(sys.modules))",
+    "modules-spatial": "import scipy.spatial, sys\n"
+    "print(sorted(n for n in sys.modules if n.startswith(('scipy.sp', 'numpy.'))))",
+    "modules-testing": f"import numpy.testing, sys\n{OTHER_MODULES}",
     "modules-sklearn": f"import sklearn, sys\n{OWN_MODULES}",
     "modules-sklearn-others": f"import sklearn, sys\n{OTHER_MODULES}",
     "modules-linear": f"from sklearn.linear_model import Ridge; import sys\n{OWN_MODULES}",
@@ -40,12 +47,44 @@ CORPUS = {
     "attributes": "import sklearn, scipy, os\nprint(sorted(vars(sklearn)), hasattr(os, 'errno'))",
     "not-imported": "import sklearn\nprint(sklearn.ensemble)",
     "specs": "import numpy, json\nprint(numpy.__spec__, json.__spec__, numpy.__loader__)",
+    "spec-not-imported": "import importlib.util as u, sys\n"
+    "for n in ('numpy', 'json', 'random', 'scipy.stats'):\n"
+    "    s = u.find_spec(n); print(s, s.origin, s.cached, n in sys.modules)\n"
+    "import numpy; print(numpy.__spec__)",
+    "spec-by-hand": "import importlib.util as u, sys\ns = u.find_spec('json')\n"
+    "m = sys.modules['json'] = u.module_from_spec(s)\ns.loader.exec_module(m)\n"
+    "import json; print(json is m, sorted(sys.modules)); import numpy",
+    "loaded-by-pkgutil": "import pkgutil, sys\n"
+    "print(len(pkgutil.get_data('numpy', 'py.typed')), 'numpy' in sys.modules)\nimport numpy",
+    "reloaded": "import importlib, json\njson.x = 1; m = importlib.reload(json)\n"
+    "print(m is json, json.x, json.__spec__)",
     "filters": "import warnings; print(warnings.filters)",
-    "filters-sklearn": "import sklearn, warnings; print(sorted(map(str, warnings.filters)))",
+    "filters-numpy": "import numpy, warnings; print(warnings.filters)",
+    "filters-special": "import scipy.integrate, warnings; print(warnings.filters)",
+    "filters-spatial": "import scipy.spatial, warnings; print(warnings.filters)",
+    "filters-sklearn": "import sklearn, warnings; print(warnings.filters)",
     "environment": "import os; print(sorted(os.environ.items()))",
     "environment-sklearn": "import sklearn, os; print(sorted(os.environ.items()))",
     "traceback": "def f(n):\n    return 1 / n\n\nf(0)",
     "chained": "try:\n    {}['a']\nexcept KeyError as e:\n    raise ValueError('b') from e",
+    "bottom": "import inspect, sys, traceback, warnings\n"
+    "print(sys._getframe().f_back, len(inspect.stack())); traceback.print_stack()\n"
+    "warnings.warn('deep', stacklevel=50); warnings.warn('two', stacklevel=2)",
+    "bottom-at-exit": "import atexit, sys, traceback\nclass A:\n"
+    "    def __del__(self, t=traceback): t.print_stack()\n"
+    "    def __str__(self): traceback.print_stack(); return 'a'\n"
+    "a = A(); atexit.register(traceback.print_stack); sys.exit(a)",
+    "bottom-of-hook": "import sys, traceback\n"
+    "sys.excepthook = lambda *e: (traceback.print_stack(), print(e, sys.exc_info()))\n1 / 0",
+    "bottom-of-dump": "import faulthandler; faulthandler.dump_traceback()",
+    "depth": "def f(n):\n    global m; m = n; f(n + 1)\ntry: f(0)\nexcept RecursionError: print(m)",
+    "hook-fails": "import sys\nsys.excepthook = lambda *e: 1 / 0\nraise ValueError(3)",
+    "hook-exits": "import sys\nsys.excepthook = lambda *e: sys.exit(5)\nraise ValueError(3)",
+    "hook-gone": "import sys\ndel sys.excepthook\nraise ValueError(3)",
+    "last": "import atexit, sys\nprint([n for n in dir(sys) if n.startswith('last')])\n"
+    "atexit.register(lambda: print(sys.last_value, sys.exc_info()))\n1 / 0",
+    "traced": "import sys\ndef f(*a): print(a[0].f_code.co_name, a[1]); return f\n"
+    "sys.settrace(f); (lambda: 1)()\n1 / 0",
     "syntax": "def f(:\n    pass",
     "indentation": "if True:\npass",
     "encoding": "print('\\u00e4\\u20ac\\U0001f989', ascii('\\xff'))",
@@ -54,6 +93,7 @@ CORPUS = {
     "latin": b"# \xff\nprint('x')\n".decode("latin-1"),
     "exit-none": "import sys; sys.exit()",
     "exit-code": "import sys; sys.exit(7)",
+    "exit-large": "import sys; sys.exit(2**70)",
     "exit-text": "import sys; sys.exit('no good')",
     "exit-hard": "import os; print('x', flush=True); os._exit(9)",
     "killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
