@@ -59,7 +59,7 @@ def test_run_lets_the_oracle_work_a_task_and_keeps_everything(
     assert saved["task_id"] == "mini"
     assert saved["model"] is None
     assert saved["answer"].startswith("The mean was moved")
-    asked = {"turns": 3, "tool_calls": 3, "errors": []}
+    asked: dict[str, Any] = {"turns": 3, "tool_calls": 3, "errors": []}
     unknown = {"prompt_tokens": None, "reply_tokens": None, "cost_usd": None}
     assert saved["metadata"] == asked | unknown
     evaluation = saved["evaluation"]
