@@ -110,16 +110,16 @@ async def _check_tricks(task: Task, names: Sequence[str], backend: Backend) -> F
     """Whether an honest failure gains anything by tricks."""
     rubric, honest = behaviour_of(task), honest_failure(task)
 
-    async def credits_with(files: FileTree) -> dict[str, float]:
+    async def scores_with(files: FileTree) -> dict[str, Score]:
         with _handed_in(task, Solution(files=files), backend) as work:
-            scores = await measure(replace(work, seed=0), rubric)
-        return {id_: score.credit for id_, score in scores.items()}
+            return await measure(replace(work, seed=0), rubric)
 
-    expected = await credits_with(honest)
+    expected = await scores_with(honest)
     gained: list[str] = []
     for name in names:
-        found = await credits_with(with_trick(task, honest, name))
-        gained += [f"{name}: {id_} rose to {c:g}" for id_, c in found.items() if c > expected[id_]]
+        for id_, score in (await scores_with(with_trick(task, honest, name))).items():
+            if score.broken or score.credit > expected[id_].credit:
+                gained.append(f"{name}: {id_} is {score.state}, {score.credit:g}: {score.evidence}")
     told = "; ".join(gained) or f"{len(names)} tried, none gained: {', '.join(names)}"
     return Finding(task_id=task.id, check="tricks", ok=not gained, detail=told)
 
