@@ -72,10 +72,14 @@ class Preloaded:
         found = self.interpreters.get(stack)
         if found is None:
             return None
-        if not found.look():
-            self.interpreters.pop(stack).supervisor.close()
+        lives = found.look()
+        if lives and not found.ready:
             return None
-        return self.interpreters.pop(stack).supervisor if found.ready else None
+        supervisor = self.interpreters.pop(stack).supervisor
+        if lives and supervisor.answers():
+            return supervisor
+        supervisor.close()
+        return None
 
     def give_back(self, supervisor: Supervisor, *, stack: bool) -> None:
         """An interpreter is free again."""

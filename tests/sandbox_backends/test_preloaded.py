@@ -280,6 +280,21 @@ async def test_a_stopped_interpreter_holds_nobody_up(any_backend: Backend) -> No
         assert after.stdout.text() == "fine\n"
 
 
+async def test_what_was_stopped_while_idle_holds_nobody_up(isolating: Backend) -> None:
+    text = (
+        "import os, signal\nfor pid in filter(str.isdigit, os.listdir('/proc')):\n"
+        "    if int(pid) not in (1, os.getpid(), os.getppid()): os.kill(int(pid), signal.SIGSTOP)\n"
+    )
+    async with isolating(SPEC) as sandbox:
+        await warm_up(sandbox, stack=True)
+        stop = ["sh", "-c", f"exec {sandbox.info.python} {await write(sandbox, 's/s.py', text)}"]
+        assert (await sandbox.exec(stop, timeout_s=20)).exit_code == 0
+        script = await write(sandbox, "w/w.py", AM_I_WARM)
+        with anyio.fail_after(30):
+            assert (await run(sandbox, script)).stdout.text() == "cold\n"
+            await warm_up(sandbox)
+
+
 async def test_scripts_side_by_side_do_not_wait_for_each_other(any_backend: Backend) -> None:
     text = (
         "import os, sys, time\nopen(sys.argv[1], 'w').close()\n"
