@@ -83,7 +83,8 @@ CORPUS = {
     "hook-gone": "import sys\ndel sys.excepthook\nraise ValueError(3)",
     "last": "import atexit, sys\nprint([n for n in dir(sys) if n.startswith('last')])\n"
     "atexit.register(lambda: print(sys.last_value, sys.exc_info()))\n1 / 0",
-    "traced": "import sys\ndef f(*a): print(a[0].f_code.co_name, a[1]); return f\n"
+    "traced": "import sys\ndef f(*a):\n"
+    "    if a[0].f_code.co_filename == __file__: print(a[0].f_code.co_name, a[1]); return f\n"
     "sys.settrace(f); (lambda: 1)()\n1 / 0",
     "syntax": "def f(:\n    pass",
     "indentation": "if True:\npass",
@@ -93,7 +94,7 @@ CORPUS = {
     "latin": b"# \xff\nprint('x')\n".decode("latin-1"),
     "exit-none": "import sys; sys.exit()",
     "exit-code": "import sys; sys.exit(7)",
-    "exit-large": "import sys; sys.exit(2**70)",
+    "exit-large": "import os, sys; os.close(2); sys.exit(2**70)",
     "exit-text": "import sys; sys.exit('no good')",
     "exit-hard": "import os; print('x', flush=True); os._exit(9)",
     "killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
