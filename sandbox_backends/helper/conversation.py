@@ -303,7 +303,7 @@ class Helper:
         """One that waits for a command; the agent may have killed some of those."""
         while self.idle:
             supervisor = self.idle.pop()
-            if supervisor.lives():
+            if supervisor.answers():
                 return supervisor
             supervisor.close()
         return Supervisor(self.user)

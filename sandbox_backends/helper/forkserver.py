@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., Any])
 
 ORDERS, REPORT = 3, 4
-OURS_SHOW = (b"faulthandler", b"setprofile", b"RecursionError")
-"""What tells that there is a frame of ours below a script's, or counts it."""
+OURS_SHOW = (
+    b"faulthandler", b"setprofile", b"settrace", b"RecursionError", b"pdb", b"coverage",
+)  # fmt: skip
+"""What comes upon the frame of ours below a script's, or counts it."""
 C_LONG_BITS = 64
 MAX_FDS = 8192
 LAST = ("last_type", "last_value", "last_traceback", "last_exc")[

@@ -23,13 +23,14 @@ SCANNED_FILES, SCANNED_BYTES = 64, 1 << 20
 IMPORT = re.compile(rb"(?:^|;)[ \t]*(?:from|import)[ \t]+([^\n#;]+)", re.MULTILINE)
 STACK = frozenset(("numpy", "pandas", "scipy", "sklearn"))
 STARTS_AT_MOST = 3
-TRIED = (3, 11)
-"""The version on which scripts were compared, cold and warm; on others they start cold."""
+TRIED = ((3, 11), (3, 12), (3, 13))
+"""The versions on which scripts were compared, cold and warm; on others they start cold."""
 NOT_SHARED = "PYTHON"
 SHARED = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 FROM_ORDERS = "stream = open(3, 'rb', buffering=0, closefd=False)"
 BOOT = """\
 import sys
+sys.modules.pop("linecache", None)  # 3.13 keeps the text of -c in it
 baseline, main = dict(sys.modules), dict(globals())
 del main["sys"]
 {boot}
@@ -72,10 +73,14 @@ class Preloaded:
         found = self.interpreters.get(stack)
         if found is None:
             return None
-        if not found.look():
-            self.interpreters.pop(stack).supervisor.close()
+        lives = found.look()
+        if lives and not found.ready:
             return None
-        return self.interpreters.pop(stack).supervisor if found.ready else None
+        supervisor = self.interpreters.pop(stack).supervisor
+        if lives and supervisor.answers():
+            return supervisor
+        supervisor.close()
+        return None
 
     def give_back(self, supervisor: Supervisor, *, stack: bool) -> None:
         """An interpreter is free again."""
@@ -118,7 +123,7 @@ def _can_be_served(request: dict[str, Any]) -> bool:
         and argv[0] == sys.executable
         and argv[1].startswith("/")
         and not odd
-        and sys.version_info[:2] == TRIED
+        and sys.version_info[:2] in TRIED
     )
 
 

@@ -45,7 +45,7 @@ class Recorder:
     def __init__(self) -> None:
         self.effects: dict[str, Effects] = {}
         self._loading: list[str] = []
-        self._late: list[_LateChildren] = []
+        self._late: list[_LateNames] = []
         self._import_before = builtins.__import__
         self._loaders: dict[Any, Any] = {cls: vars(cls)["exec_module"] for cls in LOADERS}
         self._spec_class = _spec_class(self._note)
@@ -101,7 +101,7 @@ class Recorder:
                 seen = filters + [one for each in nested for one in each.filters]
                 effects.filters = [one for one in warnings.filters if one not in seen]
             if hasattr(module, "__path__") and "__getattr__" in vars(module):
-                self._late.append(_LateChildren(module, self._note))
+                self._late.append(_LateNames(module, self._note))
 
         return exec_module
 
@@ -140,32 +140,37 @@ def _spec_class(note: Callable[[str], None]) -> type[ModuleSpec]:
     return Spec
 
 
-class _LateChildren:
-    """The submodules that a package imports as they are first asked for: it notes every time."""
+class _LateNames:
+    """What a package imports as it is first asked for: for once, every time that it is asked."""
 
     def __init__(self, package: ModuleType, note: Callable[[str], None]) -> None:
         self._name, self._names = package.__name__, vars(package)
         self._early = set(self._names)
+        self._asked: set[str] = set()
         self._children: dict[str, ModuleType] = {}
         self._original = self._names["__getattr__"]
 
-        def find(child: str) -> Any:
-            if child not in self._children:
-                return self._original(child)
-            note(f"{self._name}.{child}")
-            return self._children[child]
+        def find(name: str) -> Any:
+            if name in self._children:
+                note(f"{self._name}.{name}")
+                return self._children[name]
+            self._asked.add(name)
+            return self._original(name)
 
         self._names["__getattr__"] = find
 
     def take(self) -> None:
-        """Have those that have been loaded by now asked for again."""
-        for child in set(self._names) - self._early:
-            module = sys.modules.get(f"{self._name}.{child}")
-            if module is not None and self._names[child] is module:
-                self._children[child] = self._names.pop(child)
+        """Have those that are there by now asked for again."""
+        for name in set(self._names) - self._early:
+            module = sys.modules.get(f"{self._name}.{name}")
+            if module is not None and self._names[name] is module:
+                self._children[name] = self._names.pop(name)
+            elif name in self._asked:
+                del self._names[name]
 
     def put_back(self) -> None:
-        """Leave the package as it was."""
+        """Leave the package with the submodules that it has by now."""
+        self.take()
         self._names.update(self._children, __getattr__=self._original)
 
 
@@ -188,11 +193,6 @@ class Stash:
         self.specs: dict[str, Any] = {
             name: vars(m).get("__spec__") for name, m in self.modules.items()
         }
-
-    @property
-    def tops(self) -> frozenset[str]:
-        """The names that a file beside a script would shadow."""
-        return frozenset(name.partition(".")[0] for name in self.modules)
 
     def serve(self) -> None:
         """Have loaders give what is here rather than make it anew.

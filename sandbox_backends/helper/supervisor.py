@@ -6,7 +6,8 @@ the agent's user for good and spawns commands without copying itself, which a fo
 nothing of a command is left, it serves the next one; what is left keeps it from that.
 
 Orders come as eight hex digits of length and a JSON object; a length of zero means to kill the
-tree. It reports lines of JSON: how the command ended, and that nothing of its tree is left.
+tree, an empty object asks for as much in return. It reports lines of JSON: how the command ended,
+and that nothing of its tree is left.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 CANNOT_RUN = 126
+ANSWER_WITHIN_S = 1.0
 LENGTH = 8
 KILL = b"0" * LENGTH
 MAX_FDS = 65536
@@ -81,7 +83,7 @@ class Supervisor:
             os.set_blocking(fd, False)
 
     def order(self, request: dict[str, Any]) -> None:
-        """Have a command run."""
+        """Have a command run; where nothing is asked for, have it answer."""
         data = json.dumps(request).encode()
         self.give(b"%08x" % len(data) + data)
 
@@ -105,12 +107,18 @@ class Supervisor:
         send_signal([self.pid], signal.SIGKILL)
         return False
 
-    def lives(self) -> bool:
-        """Whether it is still there to serve; nothing of it waits to be read."""
-        try:
-            return bool(os.read(self.report, 1))
-        except BlockingIOError:
-            return True
+    def answers(self) -> bool:
+        """Whether it is there to serve; one that the agent has stopped is killed.
+
+        It must be idle, with nothing of it left to read.
+        """
+        self.order({})
+        answer = select.poll()
+        answer.register(self.report, select.POLLIN)
+        if not answer.poll(ANSWER_WITHIN_S * 1000):
+            send_signal([self.pid], signal.SIGKILL)
+            return False
+        return bool(os.read(self.report, 4096))
 
     def close(self) -> None:
         """Let go of it; one that lives kills what it watches over, and ends."""
@@ -155,10 +163,12 @@ def supervise(orders: int, report: int, start: Callable[[dict[str, Any]], int]) 
         for key, _ in selector.select():
             if key.fd == woken:
                 os.read(woken, 4096)
-            elif order := _read_order(orders):
+            elif (order := _read_order(orders)) is None:
+                _kill_everything()
+            elif order:
                 main = _begin(order, report, start)
             else:
-                _kill_everything()
+                tell(report, {})
         ended, childless = reap()
         news: dict[str, Any] = {}
         if main in dict(ended):

@@ -83,7 +83,8 @@ CORPUS = {
     "hook-gone": "import sys\ndel sys.excepthook\nraise ValueError(3)",
     "last": "import atexit, sys\nprint([n for n in dir(sys) if n.startswith('last')])\n"
     "atexit.register(lambda: print(sys.last_value, sys.exc_info()))\n1 / 0",
-    "traced": "import sys\ndef f(*a): print(a[0].f_code.co_name, a[1]); return f\n"
+    "traced": "import sys\ndef f(*a):\n"
+    "    if a[0].f_code.co_filename == __file__: print(a[0].f_code.co_name, a[1]); return f\n"
     "sys.settrace(f); (lambda: 1)()\n1 / 0",
     "syntax": "def f(:\n    pass",
     "indentation": "if True:\npass",
@@ -93,7 +94,7 @@ CORPUS = {
     "latin": b"# \xff\nprint('x')\n".decode("latin-1"),
     "exit-none": "import sys; sys.exit()",
     "exit-code": "import sys; sys.exit(7)",
-    "exit-large": "import sys; sys.exit(2**70)",
+    "exit-large": "import os, sys; os.close(2); sys.exit(2**70)",
     "exit-text": "import sys; sys.exit('no good')",
     "exit-hard": "import os; print('x', flush=True); os._exit(9)",
     "killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
@@ -278,6 +279,21 @@ async def test_a_stopped_interpreter_holds_nobody_up(any_backend: Backend) -> No
             after = await run(sandbox, await write(sandbox, "w/w.py", "print('fine')"))
         assert stopped.timed_out
         assert after.stdout.text() == "fine\n"
+
+
+async def test_what_was_stopped_while_idle_holds_nobody_up(isolating: Backend) -> None:
+    text = (
+        "import os, signal\nfor pid in filter(str.isdigit, os.listdir('/proc')):\n"
+        "    if int(pid) not in (1, os.getpid(), os.getppid()): os.kill(int(pid), signal.SIGSTOP)\n"
+    )
+    async with isolating(SPEC) as sandbox:
+        await warm_up(sandbox, stack=True)
+        stop = ["sh", "-c", f"exec {sandbox.info.python} {await write(sandbox, 's/s.py', text)}"]
+        assert (await sandbox.exec(stop, timeout_s=20)).exit_code == 0
+        script = await write(sandbox, "w/w.py", AM_I_WARM)
+        with anyio.fail_after(30):
+            assert (await run(sandbox, script)).stdout.text() == "cold\n"
+            await warm_up(sandbox)
 
 
 async def test_scripts_side_by_side_do_not_wait_for_each_other(any_backend: Backend) -> None:
