@@ -6,7 +6,7 @@
 #
 # BASE may be any Debian-like image with Python >= 3.11 and venv. Behind a proxy with an authority of
 # its own, put that bundle beside this file as ca-bundle.crt; it stays in the build stages.
-# 3.11 is the version whose scripts run_python can fork from a preloaded interpreter.
+# On 3.11 to 3.13, run_python can fork scripts from a preloaded interpreter.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS packages
