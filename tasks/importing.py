@@ -13,11 +13,11 @@ from typing import Any
 
 import tomli_w
 
-from proctor.schemas.errors import TaskError
 from proctor.schemas.report import ErrorCode
 from proctor.schemas.rubric import Criterion
 from proctor.schemas.task import Task
 from proctor.tasks.formats.directory import FILE
+from proctor.tasks.scaffold import refuse_taken
 
 CODE = re.compile(rf"\b({'|'.join(code.value for code in ErrorCode if code.value != 'NONE')})\b")
 NO_ERROR = re.compile(r"['\"`]NONE['\"`]")
@@ -76,8 +76,7 @@ def write_directory(task: Task, chosen: list[Proposal], target: Path) -> None:
     Raises:
         TaskError: The directory exists and is not empty.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise TaskError(f"{target} exists; choose another directory")
+    refuse_taken(target)
     files = {
         FILE: tomli_w.dumps(_document(task, chosen), multiline_strings=True).encode(),
         "instruction.md": task.instructions.encode(),

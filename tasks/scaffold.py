@@ -27,8 +27,7 @@ def scaffold(kind: str, target: Path) -> list[Path]:
     """
     if not re.fullmatch(TASK_ID_PATTERN, target.name):
         raise TaskError(f"{target.name!r} is no id; use letters, digits, '.', '_' and '-'")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise TaskError(f"{target} exists; choose another directory")
+    refuse_taken(target)
     written: list[Path] = []
     for source in sorted((TEMPLATES / kind).rglob("*")):
         if source.is_file() and "__pycache__" not in source.parts:
@@ -38,6 +37,16 @@ def scaffold(kind: str, target: Path) -> list[Path]:
             path.write_text(text.replace('id = "{id}"', f'id = "{target.name}"'), "utf-8")
             written += [path] if BLANK in text else []
     return written
+
+
+def refuse_taken(target: Path) -> None:
+    """Leave a directory alone that holds something.
+
+    Raises:
+        TaskError: It does, or it is no directory.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise TaskError(f"{target} exists; choose another directory")
 
 
 def blanks(task: Task) -> Iterator[str]:
