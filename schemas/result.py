@@ -9,6 +9,7 @@ from proctor.schemas.feedback import Feedback
 from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
 from proctor.schemas.session import SessionState
+from proctor.schemas.task import TaskKind
 
 
 class Step(Value):
@@ -46,6 +47,9 @@ class RunResult(Value):
     """``result.json``: the server's record of a session joined with the agent's report."""
 
     task_id: str
+    kind: TaskKind = "error_analysis"
+    category: str = ""
+    """Of the task: what reports group by, such as the planted error's code."""
     agent: str
     model: str | None
     answer: str

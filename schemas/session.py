@@ -9,6 +9,7 @@ from proctor.schemas.base import Value
 from proctor.schemas.feedback import Feedback
 from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
+from proctor.schemas.task import TaskKind
 
 SessionState: TypeAlias = Literal[
     "open", "submitting", "submitted", "graded", "abandoned", "failed"
@@ -74,6 +75,9 @@ class SessionRecord(Value):
     session_id: str
     task_id: str
     task_digest: str
+    kind: TaskKind = "error_analysis"
+    category: str = ""
+    """Of the task: what reports group by."""
     label: str
     directory: str
     """Where the record lies on the server."""

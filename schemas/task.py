@@ -61,6 +61,8 @@ class Task(Value):
     kind: TaskKind = "error_analysis"
     description: str = ""
     """One line for a catalog: the story, never the answer."""
+    category: str = ""
+    """What reports group by, such as the planted error's code; never told to an agent."""
     prompt: tuple[Message, ...]
     workspace: FileTree = Field(default_factory=dict[str, bytes])
     sandbox: SandboxSpec = SandboxSpec()
@@ -82,8 +84,8 @@ class Task(Value):
     def digest(self) -> str:
         """The SHA-256 of everything that decides a session's course or its grade.
 
-        Titles, solutions and decoys are not part of it: they change nothing for an agent. Nor is
-        the place of mounted data, where what it holds is known.
+        Titles, categories, solutions and decoys are not part of it: they change nothing for an
+        agent. Nor is the place of mounted data, where what it holds is known.
         """
         mounts = [
             m.model_copy(update={"source": ""}) if m.digest else m for m in self.sandbox.mounts

@@ -85,6 +85,8 @@ class Session:
             session_id=self.id,
             task_id=self.task.id,
             task_digest=self.task_digest,
+            kind=self.task.kind,
+            category=self.task.category,
             label=self.label,
             directory=str(self.record.directory),
             state=self.state,

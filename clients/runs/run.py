@@ -138,7 +138,7 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
 
 
 def _conditions(record: SessionRecord | None) -> dict[str, Any]:
-    names = {"principal", "attempt", "feedback", "checks", "tries"}
+    names = {"kind", "category", "principal", "attempt", "feedback", "checks", "tries"}
     return {name: getattr(record, name) for name in names} if record else {}
 
 

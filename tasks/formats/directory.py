@@ -42,6 +42,8 @@ class TaskFile(Value):
     kind: TaskKind = "error_analysis"
     description: str = ""
     """One line for the catalog, which agents see."""
+    category: str = ""
+    """What reports group by: the error code. Agents do not see it."""
     limits: Limits = Limits()
     feedback: Feedback | None = None
     sandbox: SandboxSpec = SandboxSpec()
@@ -76,6 +78,7 @@ def read_directory(root: Path) -> Task:
         title=file.title,
         kind=file.kind,
         description=file.description,
+        category=file.category,
         prompt=(Message(content=read_text(root / "instruction.md")),),
         workspace=read_tree(root / "workspace"),
         sandbox=_with_mounts_found(file.sandbox, root),

@@ -188,11 +188,14 @@ async def test_the_agents_side_gets_neither_tests_nor_expected_values(
     make_task: MakeTask, measured: Measured
 ) -> None:
     spy = (
-        "import os\nfrom pathlib import Path\n"
+        "import os, sys\nfrom pathlib import Path\n"
         "def centre(values):\n"
+        "    mine = ('stats.py',)\n"
+        "    python = (sys.prefix, sys.base_prefix)\n"
         "    seen = [p.read_bytes().decode('utf-8', 'replace') for top in ('/tmp', os.getcwd())\n"
-        "            for p in Path(top).rglob('*') if p.is_file() and p.name != 'stats.py']\n"
-        "    found = [w for w in ('LIMIT', 'TRUTH', 'assert', 'median', 'answer is') "
+        "            for p in Path(top).rglob('*')\n"
+        "            if not str(p).startswith(python) and p.is_file() and p.name not in mine]\n"
+        "    found = [w for w in ('LIMIT', 'TRUTH', 'abs(result', 'median', 'answer is') "
         "if any(w in s for s in seen)]\n"
         "    return 2.0 if not found else str(found)\n"
     )
