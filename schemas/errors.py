@@ -8,6 +8,7 @@
     │   └── SandboxLostError     was up and is gone
     ├── SessionError         the client: unknown, expired, already submitted, over budget
     ├── ModelError           whoever chose the model: its provider refuses or fails
+    ├── RunError             whoever started a run: its directory, its budget, what it is to hold
     └── GradingError         the operator: the instrument failed, so there is no score
 
 What a command does in a sandbox is data (`ExecResult`), never an error. Builtins are raised where
@@ -45,6 +46,10 @@ class SessionError(ProctorError):
 
 class ModelError(ProctorError):
     """A model cannot be asked: its provider refuses, or failed for too long."""
+
+
+class RunError(ProctorError):
+    """A run cannot be held as asked."""
 
 
 class GradingError(ProctorError):

@@ -1,6 +1,6 @@
 """A run's result for one session: AfterQuery's fields, and Proctor's beside them."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime
 
@@ -10,6 +10,10 @@ from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
 from proctor.schemas.session import SessionState
 from proctor.schemas.task import TaskKind
+
+Blame: TypeAlias = Literal["task", "agent", "model", "server", "interrupted"]
+"""Whose doing it is that a session has no grade: ``model`` is its provider, ``server`` the server,
+its sandbox or the way to it, ``interrupted`` whoever stopped the run."""
 
 
 class Step(Value):
@@ -66,6 +70,8 @@ class RunResult(Value):
     duration_s: float
     sandbox: SandboxInfo | None
     error: str | None
+    blame: Blame | None = None
+    """None where there is a grade, or none was wanted."""
     principal: str | None = None
     attempt: int | None = None
     """Which of the principal's sessions on this task it was."""

@@ -9,7 +9,7 @@ from proctor.schemas.base import Value
 from proctor.schemas.feedback import Feedback
 from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
-from proctor.schemas.task import TaskKind
+from proctor.schemas.task import Limits, TaskKind
 
 SessionState: TypeAlias = Literal[
     "open", "submitting", "submitted", "graded", "abandoned", "failed"
@@ -30,6 +30,15 @@ class SessionRequest(Value):
     """Where the record is kept, relative to the server's records; the session's id by default."""
     principal: str = Field(default=OWNER, min_length=1, max_length=200)
     """Who is going to sit the exam: whose attempts at a task are counted together."""
+    time_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Instead of the task's own limit."""
+    tool_calls: int | None = Field(default=None, gt=0)
+    """Instead of the task's own limit."""
+    seed: int | None = Field(default=None, ge=0, lt=1 << 63)
+    """What the graders' random inputs are drawn from, to repeat a run; random by default. An
+    agent that can guess it can know the graders' inputs beforehand."""
+    grade: bool = True
+    """Whether what is handed in is graded at once; it can be later."""
 
 
 class SessionTicket(Value):
@@ -82,6 +91,10 @@ class SessionRecord(Value):
     directory: str
     """Where the record lies on the server."""
     state: SessionState
+    settled: bool = False
+    """Whether nothing more will happen to it."""
+    limits: Limits = Limits()
+    """What held for it."""
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     tool_calls: int = 0

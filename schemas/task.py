@@ -53,6 +53,18 @@ class Decoy(Value):
     fails: tuple[str, ...] = Field(min_length=1)
 
 
+class TaskCard(Value):
+    """What an owner knows of a task without its content."""
+
+    id: str
+    title: str
+    kind: TaskKind
+    category: str
+    splits: tuple[str, ...]
+    digest: str
+    limits: Limits
+
+
 class Task(Value):
     """One problem. Immutable; the part below `rubric` never reaches an agent."""
 
@@ -63,6 +75,8 @@ class Task(Value):
     """One line for a catalog: the story, never the answer."""
     category: str = ""
     """What reports group by, such as the planted error's code; never told to an agent."""
+    splits: tuple[str, ...] = ()
+    """Named selections of tasks that it belongs to; never told to an agent."""
     prompt: tuple[Message, ...]
     workspace: FileTree = Field(default_factory=dict[str, bytes])
     sandbox: SandboxSpec = SandboxSpec()
@@ -81,11 +95,18 @@ class Task(Value):
         """The prompt as one text."""
         return "\n".join(part.content for part in self.prompt if part.type == "text")
 
+    def card(self) -> TaskCard:
+        """The task without its content."""
+        return TaskCard(
+            id=self.id, title=self.title, kind=self.kind, category=self.category,
+            splits=self.splits, digest=self.digest(), limits=self.limits,
+        )  # fmt: skip
+
     def digest(self) -> str:
         """The SHA-256 of everything that decides a session's course or its grade.
 
-        Titles, categories, solutions and decoys are not part of it: they change nothing for an
-        agent. Nor is the place of mounted data, where what it holds is known.
+        Titles, categories, splits, solutions and decoys are not part of it: they change nothing
+        for an agent. Nor is the place of mounted data, where what it holds is known.
         """
         mounts = [
             m.model_copy(update={"source": ""}) if m.digest else m for m in self.sandbox.mounts

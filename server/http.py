@@ -4,6 +4,7 @@ POST   /sessions       {task_id, label?}: opens a session; returns its id, token
 GET    /sessions       every session since the server started
 GET    /sessions/{id}  one session: state, budget and, whatever the agent may see, the grade
 DELETE /sessions/{id}  abandons an open session; its workspace is kept
+GET    /tasks          every task on offer, without its content
 GET    /health         whether the server is up; needs no token
 *      /mcp            MCP, streamable HTTP; also /s/<token>/mcp
 """
@@ -63,6 +64,7 @@ def build_app(sessions: Sessions, *, owner_token: str, hosts: Sequence[str] = ()
             Route("/sessions", owner.all, methods=["GET"]),
             Route("/sessions/{session_id}", owner.one, methods=["GET"]),
             Route("/sessions/{session_id}", owner.abandon, methods=["DELETE"]),
+            Route("/tasks", owner.tasks, methods=["GET"]),
             Route("/mcp", StreamableHTTPASGIApp(manager)),
         ],
         middleware=[
@@ -117,6 +119,12 @@ class OwnerAPI:
     async def one(self, request: Request) -> Response:
         """``GET /sessions/{id}``."""
         return _json(self._find(request).as_record())
+
+    async def tasks(self, request: Request) -> Response:
+        """``GET /tasks``."""
+        _owner_only(request)
+        cards = [task.card().model_dump(mode="json") for task in self._sessions.catalog]
+        return JSONResponse(cards)
 
     async def abandon(self, request: Request) -> Response:
         """``DELETE /sessions/{id}``."""

@@ -45,6 +45,8 @@ class Session:
         self._seal = terms.seal
         self._tried_at = -math.inf
         self.label = request.label or session_id
+        self.seed = request.seed
+        self.is_to_be_graded = request.grade
         self.token = secrets.token_urlsafe(32)
         self.task = task
         self.task_digest = task.digest()
@@ -52,14 +54,18 @@ class Session:
         self.state: SessionState = "open"
         self.started_at = datetime.now(UTC)
         self.ended_at: datetime | None = None
-        self.deadline = time.monotonic() + task.limits.time_s
+        chosen = {"time_s": request.time_s, "tool_calls": request.tool_calls}
+        self.limits = task.limits.model_copy(
+            update={name: value for name, value in chosen.items() if value is not None}
+        )
+        self.deadline = time.monotonic() + self.limits.time_s
         self.tool_calls = 0
         self.sandbox: Sandbox | None = None
         self.submission: Submission | None = None
         self.grade: Grade | None = None
         self.error: str | None = None
         self.settled = anyio.Event()
-        """Set once nothing more will happen: graded, abandoned or failed."""
+        """Set once nothing more will happen: graded, abandoned, failed, or handed in for later."""
         self.gone = anyio.Event()
         """Set once its sandbox is gone, too."""
         self._calls: set[anyio.CancelScope] = set()
@@ -77,10 +83,14 @@ class Session:
     @property
     def calls_left(self) -> int:
         """Tool calls that the budget still allows."""
-        return max(0, self.task.limits.tool_calls - self.tool_calls)
+        return max(0, self.limits.tool_calls - self.tool_calls)
 
-    def as_record(self) -> SessionRecord:
-        """The session as its owner may see it, signed where the operator has a key."""
+    def as_record(self, *, settled: bool | None = None) -> SessionRecord:
+        """The session as its owner may see it, signed where the operator has a key.
+
+        Args:
+            settled: Whether it has come to its end, where that is about to be so.
+        """
         record = SessionRecord(
             session_id=self.id,
             task_id=self.task.id,
@@ -90,6 +100,8 @@ class Session:
             label=self.label,
             directory=str(self.record.directory),
             state=self.state,
+            settled=self.settled.is_set() if settled is None else settled,
+            limits=self.limits,
             started_at=self.started_at,
             ended_at=self.ended_at,
             tool_calls=self.tool_calls,
@@ -115,9 +127,9 @@ class Session:
         self.tries, self._tried_at = self.tries + 1, time.monotonic()
         return None
 
-    async def save(self) -> None:
-        """Put the session as it stands on disk."""
-        await self.record.save(self.as_record())
+    async def save(self, *, settled: bool | None = None) -> None:
+        """Put the session as it stands, or is about to, on disk."""
+        await self.record.save(self.as_record(settled=settled))
 
     @contextmanager
     def call(self) -> Generator[None]:
@@ -131,7 +143,7 @@ class Session:
             raise SessionError("the time is up; the work is being handed in as it is")
         if not self.calls_left:
             raise SessionError(
-                f"the budget of {self.task.limits.tool_calls} tool calls is spent; "
+                f"the budget of {self.limits.tool_calls} tool calls is spent; "
                 "call submit with your final answer"
             )
         self.tool_calls += 1
@@ -233,7 +245,7 @@ class Session:
         self.release_sandbox()
         try:
             await self.record.append("ended", {"state": state, "error": self.error})
-            await self.save()
+            await self.save(settled=True)
         except OSError:  # such as a full disk: this session's end must not be the server's
             logger.exception("the end of session %s could not be recorded", self.id)
         finally:

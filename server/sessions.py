@@ -300,8 +300,8 @@ class Sessions:
             await session.record.unpack(answer)
         except (OSError, ValueError):  # only a copy for people to read; the snapshot is kept
             logger.exception("no readable copy of session %s", session.id)
-        if ending == "abandoned":
-            await session.settle("abandoned")
+        if ending == "abandoned" or not session.is_to_be_graded:
+            await session.settle(session.state)
         else:
             self._tasks.start_soon(self._guarded, self._grade, session)
 
@@ -317,7 +317,7 @@ class Sessions:
             answer=answer,
             ended_by=ending,
             at=datetime.now(UTC),
-            seed=secrets.randbits(SEED_BITS),
+            seed=secrets.randbits(SEED_BITS) if session.seed is None else session.seed,
             snapshot_sha256=target.hexdigest(),
             snapshot_bytes=about.bytes,
             files=about.files,

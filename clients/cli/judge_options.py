@@ -22,6 +22,7 @@ class JudgeOptions:
         str | None,
         typer.Option(
             "--judge",
+            "--judge-model",
             metavar="MODEL",
             rich_help_panel=PANEL,
             help="Grade prose with this model, as LiteLLM names it: openai/gpt-5, "

@@ -21,6 +21,7 @@ TasksOption: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option(
         "--tasks",
+        "--tasks-dir",
         metavar="DIR",
         help="Take tasks from DIR (task directories, AfterQuery JSON files) instead of the "
         "bundled ones. May be repeated.",

@@ -1,6 +1,5 @@
-"""``proctor run``: let an agent work tasks, and show what it earned."""
+"""``proctor run``: let agents work tasks, and show what they earned."""
 
-import fnmatch
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
-from proctor.clients.cli.model_options import ModelOptions, model_agent, with_model_options
+from proctor.clients.cli.model_options import ModelOptions, model_agents, with_model_options
 from proctor.clients.cli.options import (
     TasksOption,
     catalog_of,
@@ -16,16 +15,18 @@ from proctor.clients.cli.options import (
     made_directory,
     usage_error,
 )
-from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
+from proctor.clients.cli.run_limits import RunLimits, with_run_limits
+from proctor.clients.cli.run_lock import agreed, conditions_of, given_flags, lock_of, take_flags
+from proctor.clients.cli.run_server import OtherServer, OwnServer
+from proctor.clients.cli.run_tasks import TaskChoice, with_task_choice
+from proctor.clients.cli.sandboxes import SandboxOptions, with_sandbox_options
 from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, signer_of, terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from proctor.clients.agents import Agent
-    from proctor.clients.runs.run import Plan
-    from proctor.schemas.result import RunResult
-    from proctor.server.terms import Terms
+    from proctor.clients.cli.run_held import Outcome
+    from proctor.clients.runs.directory import RunDirectory
+    from proctor.schemas.run import Candidate
     from proctor.tasks.catalog import Catalog
 
 
@@ -39,7 +40,10 @@ class AgentName(StrEnum):
 @with_model_options
 @with_judge_options
 @with_sandbox_options
+@with_run_limits
+@with_task_choice
 def run(
+    ctx: typer.Context,
     patterns: Annotated[
         list[str] | None,
         typer.Argument(metavar="[TASK]...", help="Ids or globs of tasks; all of them if none."),
@@ -51,100 +55,146 @@ def run(
             help="Without --model: oracle replays the reference solutions; noop submits at once."
         ),
     ] = AgentName.ORACLE,
-    epochs: Annotated[int, typer.Option(min=1, help="Sessions per task.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="Sessions per task and agent.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Sessions at once.")] = 2,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where results go; runs/<time> by default.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "--output-dir",
+            metavar="DIR",
+            help="Where results go; runs/<time> by default.",
+        ),
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            is_eager=True,
+            callback=take_flags,
+            help="Go on with the run in DIR, with its flags: what is done stays; what failed in "
+            "a way that may pass is done again.",
+        ),
+    ] = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="With --resume: go on though tasks, flags or software have changed.",
+        ),
+    ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Hold the sessions on this server, whose owner token is in PROCTOR_TOKEN. "
+            "Sandboxes, judge and feedback are then its own.",
+        ),
+    ] = None,
+    no_eval: Annotated[
+        bool,
+        typer.Option("--no-eval", help="Keep what is handed in ungraded, for 'proctor grade'."),
+    ] = False,
     tasks: TasksOption = None,
     feedback: FeedbackOption = None,
     sign_key: SignKeyOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
+    choice: TaskChoice,
+    limits: RunLimits,
     sandboxes: SandboxOptions,
     judging: JudgeOptions,
     modelling: ModelOptions,
 ) -> None:
-    """Work tasks with an agent, through a real MCP client and server, and grade them."""
+    """Work tasks with agents, through a real MCP client and server, and grade them."""
+    from proctor.clients.cli.run_held import held
+    from proctor.clients.cli.run_view import print_table
+    from proctor.clients.runs.directory import RunDirectory
+    from proctor.clients.runs.run import Plan, summary
+
+    catalog = catalog_of([*(tasks or ()), *choice.files] or None)
+    other = OtherServer(server) if server else None
+    cards = choice.chosen(
+        other.cards() if other else [task.card() for task in catalog], patterns or []
+    )
+    turns = {card.id: card.limits.turns for card in cards}
+    sitting = model_agents(modelling, turns.__getitem__) or _own(agent, catalog)
+    judge = judge_of(judging)
+    directory = RunDirectory(resume.absolute() if resume else _new_directory(out))
+    conditions = conditions_of(
+        limits,
+        sandboxes,
+        judging,
+        feedback=feedback,
+        server=server,
+        graded=not no_eval,
+        max_turns=modelling.max_turns,
+        system_prompt=modelling.system_prompt,
+    )
+    lock = lock_of(given_flags(ctx), cards, [each for each, _ in sitting], epochs, conditions)
+    if resume:
+        lock = agreed(lock, directory, accept=accept_changes)
+    if judge is None and not any(candidate.model for candidate, _ in sitting):
+        complain("proctor: no model takes part in this run")
+    signer = signer_of(sign_key)
+    plan = Plan(
+        lock=lock,
+        concurrency=concurrency,
+        retries=limits.retries,
+        seal=signer.seal if signer else lambda result: result,
+    )
+    terms = terms_of(feedback, sign_key, judge, after="none")
+    specs = [catalog[card.id].sandbox for card in cards if not other]
+    outcome = held(
+        plan,
+        {candidate.name: each for candidate, each in sitting},
+        directory,
+        other or OwnServer(catalog, specs, directory.path, sandboxes, terms),
+        limits,
+        grade=not no_eval,
+    )
+    if as_json:
+        print(summary(lock, outcome.results).model_dump_json(indent=2))
+    else:
+        print_table(list(outcome.results.values()), directory.path)
+    raise typer.Exit(_exit_code(outcome, directory, graded=not no_eval))
+
+
+def _new_directory(out: Path | None) -> Path:
     from datetime import UTC, datetime
 
-    import anyio
+    from proctor.clients.runs.directory import LOCK
 
-    from proctor.clients.cli.run_view import print_table
-    from proctor.clients.runs.run import Attempt, Plan, summary
-
-    catalog = catalog_of(tasks)
-    chosen = _chosen(catalog, patterns or ["*"])
-    directory = (out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").absolute()
-    if any(made_directory(directory, "--out").iterdir()):
-        usage_error(f"--out {directory} is not empty; choose another")
-    model = model_agent(modelling, lambda task_id: catalog[task_id].limits.turns)
-    plan = Plan(
-        attempts=[Attempt(task_id=t, epoch=e) for t in chosen for e in range(1, epochs + 1)],
-        agent=model or _agent(agent, catalog),
-        agent_name="tool_loop" if model else agent.value,
-        out=directory,
-        concurrency=concurrency,
-        seal=signer.seal if (signer := signer_of(sign_key)) else lambda result: result,
-    )
-    judge = judge_of(judging)
-    terms = terms_of(feedback, sign_key, judge, after="none")
-    if judge is None and model is None:
-        complain("proctor: no model takes part in this run")
-    try:
-        results = anyio.run(_run, plan, catalog, sandboxes, terms)
-    except KeyboardInterrupt:
-        complain(f"proctor: interrupted; what was finished is in {directory}")
-        raise typer.Exit(130) from None
-    if as_json:
-        print(summary(plan, results).model_dump_json(indent=2))
-    else:
-        print_table(results, directory)
-    if any(result.evaluation is None for result in results):
-        raise typer.Exit(1)
+    path = (out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").absolute()
+    made = made_directory(path, "--out")
+    if (made / LOCK).exists():
+        usage_error(f"--out {path} holds a run; go on with it by --resume {path}")
+    if any(made.iterdir()):
+        usage_error(f"--out {path} is not empty; choose another")
+    return made
 
 
-def _chosen(catalog: "Catalog", patterns: list[str]) -> list[str]:
-    chosen: dict[str, None] = {}
-    for pattern in patterns:
-        matching = fnmatch.filter(catalog.ids, pattern)
-        if not matching:
-            usage_error(f"no task matches {pattern!r}; 'proctor tasks list' names them")
-        chosen.update(dict.fromkeys(matching))
-    return list(chosen)
-
-
-def _agent(name: AgentName, catalog: "Catalog") -> "Agent":
+def _own(name: AgentName, catalog: "Catalog") -> "list[tuple[Candidate, Agent]]":
+    """The agents that need no model."""
     from proctor.clients.agents.noop import noop
     from proctor.clients.agents.oracle import oracle
+    from proctor.schemas.run import Candidate
 
+    candidate = Candidate(name=name.value, agent=name.value)
     if name is AgentName.NOOP:
-        return noop
-    return oracle({task.id: task.solution for task in catalog if task.solution is not None})
+        return [(candidate, noop)]
+    solutions = {task.id: task.solution for task in catalog if task.solution is not None}
+    return [(candidate, oracle(solutions))]
 
 
-async def _run(
-    plan: "Plan", catalog: "Catalog", options: SandboxOptions, terms: "Terms"
-) -> "Sequence[RunResult]":
-    """Run a plan against a server of this process, over HTTP on loopback."""
-    import secrets
-
-    from proctor.clients.cli.run_view import watching
-    from proctor.clients.runs.owner import Owner
-    from proctor.clients.runs.run import run as run_plan
-    from proctor.server.http import build_app
-    from proctor.server.listen import bind, listening
-    from proctor.server.sessions import Sessions
-
-    token, listener = secrets.token_urlsafe(32), bind("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    chosen = [catalog[attempt.task_id].sandbox for attempt in plan.attempts]
-    async with (
-        backend_of(options, chosen) as backend,
-        Sessions.serving(catalog, backend, plan.out, terms) as sessions,
-    ):
-        app = build_app(sessions, owner_token=token)
-        async with listening(app, listener), Owner.of(url, token) as owner:
-            with watching(plan) as watch:
-                return await run_plan(plan, owner, watch)
+def _exit_code(outcome: "Outcome", directory: "RunDirectory", *, graded: bool) -> int:
+    if outcome.stopped or outcome.not_held:
+        complain(
+            f"proctor: {outcome.why}; {outcome.not_held} sessions were not held. "
+            f"Go on with: proctor run --resume {directory.path}"
+        )
+    if outcome.stopped:
+        return 130
+    missing = graded and any(result.evaluation is None for result in outcome.results.values())
+    return int(missing or bool(outcome.not_held))

@@ -1,18 +1,19 @@
 """What a run looks like on a terminal: live progress on stderr, the table at the end."""
 
-import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
-from rich.spinner import Spinner
 from rich.table import Table
 
-from proctor.clients.runs.run import Attempt, Plan, Watch
+from proctor.clients.cli.run_live import LiveView, earned
+from proctor.clients.runs.engine import Stage
+from proctor.clients.runs.run import Plan, Watch
 from proctor.schemas.grade import JudgeRecord
-from proctor.schemas.result import RunResult
+from proctor.schemas.result import AgentReport, RunResult
+from proctor.schemas.run import Attempt
 
 
 @contextmanager
@@ -20,9 +21,9 @@ def watching(plan: Plan) -> Generator[Watch]:
     """Show a run's progress: a live table on a terminal, a line per change elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _print_line
+        yield _Lines(console).update
         return
-    view = _LiveView(plan)
+    view = LiveView(plan.lock)
     with Live(view, console=console, refresh_per_second=8, transient=True):
         yield view.update
 
@@ -35,8 +36,8 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
         sandbox = result.sandbox
         table.add_row(
             result.task_id if result.epoch == 1 else f"{result.task_id} #{result.epoch}",
-            result.agent,
-            _score(result),
+            result.model or result.agent,
+            earned(result),
             _percentage(result),
             f"{result.duration_s:.1f} s",
             sandbox.backend if sandbox else "-",
@@ -76,11 +77,6 @@ def _judged(judges: Sequence[JudgeRecord]) -> str:
     return f"{told}; {flagged} grades carry its flags." if flagged else f"{told}."
 
 
-def _score(result: RunResult) -> str:
-    grade = result.evaluation
-    return f"{grade.score:g}/{grade.total_possible:g}" if grade else "no grade"
-
-
 def _percentage(result: RunResult) -> str:
     grade = result.evaluation
     if grade is None or grade.percentage is None:
@@ -89,32 +85,23 @@ def _percentage(result: RunResult) -> str:
     return f"{grade.percentage:.0f}%" + ("" if whole else f" of {grade.points_graded:g}")
 
 
-def _print_line(attempt: Attempt, state: str, result: RunResult | None) -> None:
-    earned = f" {_score(result)}" if result else ""
-    Console(stderr=True).print(
-        f"proctor: {attempt.label}: {state}{earned}", markup=False, highlight=False
-    )
+class _Lines:
+    """A line for each change of an attempt's stage."""
 
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stages: dict[Attempt, Stage] = {}
 
-class _LiveView:
-    """A table of every attempt, drawn anew at each refresh."""
+    def update(
+        self, attempt: Attempt, stage: Stage | None, told: AgentReport | RunResult | None
+    ) -> None:
+        """Take in what happened."""
+        if isinstance(told, RunResult):
+            self._print(attempt, f"done {earned(told)}")
+        elif stage is not None and self._stages.get(attempt) != stage:
+            self._stages[attempt] = stage
+            self._print(attempt, stage)
 
-    def __init__(self, plan: Plan) -> None:
-        self._states: dict[Attempt, str] = dict.fromkeys(plan.attempts, "waiting")
-        self._since: dict[Attempt, float] = {}
-        self._agent = plan.agent_name
-        self._spinner = Spinner("dots")
-
-    def update(self, attempt: Attempt, state: str, result: RunResult | None) -> None:
-        """Take in a change."""
-        self._since.setdefault(attempt, time.monotonic())
-        self._states[attempt] = f"{state} {_score(result)}" if result else state
-
-    def __rich__(self) -> Table:
-        table = Table("", "task", "agent", "state", "time", box=None, pad_edge=False)
-        for attempt, state in self._states.items():
-            busy = state in ("working", "grading")
-            since = self._since.get(attempt)
-            elapsed = f"{time.monotonic() - since:.0f} s" if since and busy else ""
-            table.add_row(self._spinner if busy else "", attempt.label, self._agent, state, elapsed)
-        return table
+    def _print(self, attempt: Attempt, text: str) -> None:
+        line = f"proctor: {attempt.label}: {text}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

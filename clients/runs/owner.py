@@ -5,14 +5,15 @@ from contextlib import asynccontextmanager
 
 import anyio
 import httpx2
+from pydantic import TypeAdapter
 
 from proctor.schemas.errors import SessionError
 from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
+from proctor.schemas.task import TaskCard
 
 POLL_S = 0.25
 TIMEOUT_S = 120.0
 """More than the server takes to close a session that something still runs in."""
-SETTLED = ("graded", "abandoned", "failed")
 
 
 class Owner:
@@ -38,6 +39,15 @@ class Owner:
         content = await self._ask("POST", "/sessions", request)
         return SessionTicket.model_validate_json(content)
 
+    async def tasks(self) -> tuple[TaskCard, ...]:
+        """The tasks on offer.
+
+        Raises:
+            SessionError: The server refuses.
+        """
+        content = await self._ask("GET", "/tasks")
+        return TypeAdapter(tuple[TaskCard, ...]).validate_json(content)
+
     async def record(self, session_id: str) -> SessionRecord:
         """A session as it stands.
 
@@ -49,14 +59,16 @@ class Owner:
 
     async def settled(self, session_id: str) -> SessionRecord:
         """A session once nothing more will happen to it; waits for its grade."""
-        while (  # noqa: ASYNC110 - what is awaited is in another process
-            record := await self.record(session_id)
-        ).state not in SETTLED:
+        while not (record := await self.record(session_id)).settled:  # noqa: ASYNC110 - what is awaited is in another process
             await anyio.sleep(POLL_S)
         return record
 
     async def abandon(self, session_id: str) -> None:
-        """Close a session without a grade, if it is open."""
+        """Close a session without a grade, if it is open.
+
+        Raises:
+            SessionError: The server refuses.
+        """
         await self._ask("DELETE", f"/sessions/{session_id}")
 
     async def _ask(self, method: str, path: str, body: SessionRequest | None = None) -> bytes:

@@ -1,173 +1,128 @@
-"""A run: every task, as often as asked, by one agent; each session's result on disk at once."""
+"""A run: every attempt that its lock names, held by an engine, each result on disk at once."""
 
-import json
-import os
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import anyio
-from fastmcp import Client
-from fastmcp.client.auth import BearerAuth
-from fastmcp.client.transports import StreamableHttpTransport
 
 from proctor import __version__
-from proctor.clients.agents import Agent
-from proctor.clients.runs.owner import Owner
-from proctor.schemas.base import Value
-from proctor.schemas.errors import ProctorError
-from proctor.schemas.result import AgentReport, RunResult
-from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
+from proctor.clients.runs.directory import SUMMARY, RunDirectory
+from proctor.clients.runs.engine import Engine, Stage
+from proctor.clients.runs.joined import recovered
+from proctor.schemas.result import AgentReport, Blame, RunResult
+from proctor.schemas.run import Attempt, Lock, Summary
 
-CALL_WITHIN_S = 900.0
-LOOK_EVERY_S = 0.5
+MADE_AGAIN: frozenset[Blame] = frozenset({"model", "server", "interrupted"})
+"""Whose failures may pass. A task's or an agent's own would come again."""
 
-
-class Attempt(Value):
-    """One session that a run is to hold."""
-
-    task_id: str
-    epoch: int
-
-    @property
-    def label(self) -> str:
-        """Where its files lie below the run's directory."""
-        return f"{self.task_id}/{self.epoch}"
+Watch: TypeAlias = Callable[[Attempt, "Stage | None", AgentReport | RunResult | None], None]
+"""Told of each attempt's progress; with its result, and no stage, at its end."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does."""
+    """How a run is held."""
 
-    attempts: Sequence[Attempt]
-    agent: Agent
-    agent_name: str
-    out: Path
-    """Where results go: ``<task>/<epoch>/result.json`` and ``summary.json``."""
+    lock: Lock
     concurrency: int = 2
+    retries: int = 1
+    """How often a session is held again in this run whose failure may pass."""
     seal: Callable[[RunResult], RunResult] = lambda result: result
     """Signs a result, where there is a key."""
+    may_go_on: Callable[[], bool] = lambda: True
+    """Whether there is time and money for another session."""
 
 
-Watch = Callable[[Attempt, str, RunResult | None], None]
-"""Told of each attempt's progress: ``working``, ``grading``, and ``done`` with the result."""
+class Stop:
+    """Ends a run early: at first no session begins any more, then those under way are closed."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self.scope = anyio.CancelScope()
+
+    def ask(self) -> None:
+        """Ask for the end; asked again, it comes at once."""
+        if self.is_asked:
+            self.scope.cancel()
+        self.is_asked = True
 
 
-async def run(plan: Plan, owner: Owner, watch: Watch) -> list[RunResult]:
-    """Hold every session of a plan. One that fails has a result that says why."""
+async def run(
+    plan: Plan, engine: Engine, directory: RunDirectory, watch: Watch, stop: Stop
+) -> Mapping[Attempt, RunResult]:
+    """Hold every session of a run that has not been held before.
+
+    What was held by an earlier process is left as it is, unless it failed in a way that may pass:
+    such evidence is set aside, and the session is held again.
+
+    Returns:
+        The results, by attempt; attempts that did not begin have none.
+    """
+    attempts = plan.lock.attempts()
     results: dict[Attempt, RunResult] = {}
     limit = anyio.CapacityLimiter(plan.concurrency)
 
-    async def hold(attempt: Attempt) -> None:
+    async def settle(attempt: Attempt) -> None:
         async with limit:
-            watch(attempt, "working", None)
-            results[attempt] = plan.seal(await _hold(plan, owner, attempt, watch))
-            await write_json(plan.out / attempt.label / "result.json", results[attempt])
-            watch(attempt, "done", results[attempt])
+            for _ in range(plan.retries + 1):
+                if stop.is_asked or not plan.may_go_on():
+                    return
+                directory.set_aside(attempt)
+                results[attempt] = await hold(attempt)
+                if not is_made_again(results[attempt]):
+                    return
 
-    async with anyio.create_task_group() as tasks:
-        for attempt in plan.attempts:
-            tasks.start_soon(hold, attempt)
-    ordered = [results[attempt] for attempt in plan.attempts]
-    await write_json(plan.out / "summary.json", summary(plan, ordered))
+    async def hold(attempt: Attempt) -> RunResult:
+        result = await engine.hold(attempt, lambda stage, told: watch(attempt, stage, told))
+        result = plan.seal(result)
+        with anyio.CancelScope(shield=True):
+            await directory.save_result(attempt, result)
+        watch(attempt, None, result)
+        return result
+
+    with stop.scope:
+        async with anyio.create_task_group() as tasks:
+            for attempt in attempts:
+                before = await _before(plan, directory, attempt)
+                if before is not None:
+                    results[attempt] = before
+                    watch(attempt, None, before)
+                if before is None or is_made_again(before):
+                    tasks.start_soon(settle, attempt)
+    ordered = {attempt: results[attempt] for attempt in attempts if attempt in results}
+    await directory.save(SUMMARY, summary(plan.lock, ordered))
     return ordered
 
 
-class Summary(Value):
-    """``summary.json``: AfterQuery's fields, and the agent's name."""
+async def _before(plan: Plan, directory: RunDirectory, attempt: Attempt) -> RunResult | None:
+    """What an earlier process came to: its result, or a grade that it had no time to write down."""
+    found, record = directory.result(attempt), directory.record(attempt)
+    if found is None and record is not None and record.grade is not None:
+        (candidate,) = [c for c in plan.lock.candidates if c.name == attempt.candidate]
+        result = recovered(attempt, candidate, directory.told_by(attempt), record)
+        found = plan.seal(result)
+        await directory.save_result(attempt, found)
+    return found
 
-    agent: str
-    model: str | None
-    results: tuple[RunResult, ...]
-    timestamp: str
-    proctor_version: str = __version__
+
+def is_made_again(result: RunResult) -> bool:
+    """Whether a session failed in a way that may pass."""
+    return result.blame in MADE_AGAIN
 
 
-def summary(plan: Plan, results: Sequence[RunResult]) -> Summary:
+def summary(lock: Lock, results: Mapping[Attempt, RunResult]) -> Summary:
     """A run as one document."""
     return Summary(
-        agent=plan.agent_name,
-        model=next((result.model for result in results if result.model), None),
-        results=tuple(results),
+        agent=_names([candidate.agent for candidate in lock.candidates]),
+        model=_names([c.model for c in lock.candidates if c.model]) or None,
+        results=tuple(results.values()),
         timestamp=datetime.now(UTC).isoformat(),
-    )
-
-
-async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> RunResult:
-    started_at, started = datetime.now(UTC), time.monotonic()
-    session_id: str | None = None
-    record: SessionRecord | None = None
-    report, error = AgentReport(), None
-    try:
-        ticket = await owner.open(SessionRequest(task_id=attempt.task_id, label=attempt.label))
-        session_id = ticket.session_id
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_tell_of_grading, owner, session_id, attempt, watch)
-            report, error = await _work(plan.agent, ticket, attempt)
-            tasks.cancel_scope.cancel()
-        if error is not None:
-            await owner.abandon(session_id)
-        record = await owner.settled(session_id)
-        error = error or record.error
-    except ProctorError as failure:
-        error = str(failure)
-    if error is not None:
-        report = report.model_copy(update={"errors": (*report.errors, error)})
-    return RunResult(
-        task_id=attempt.task_id,
-        agent=plan.agent_name,
-        model=report.model,
-        answer=report.answer,
-        metadata=report.model_dump(exclude={"answer", "model", "trace"}),
-        trace=report.trace,
-        evaluation=record.grade if record else None,
-        epoch=attempt.epoch,
-        session_id=session_id,
-        state=record.state if record else "failed",
-        started_at=started_at,
-        duration_s=round(time.monotonic() - started, 3),
-        sandbox=record.sandbox if record else None,
-        error=error,
         proctor_version=__version__,
-        **_conditions(record),
+        not_held=tuple(a.label for a in lock.attempts() if a not in results),
     )
 
 
-def _conditions(record: SessionRecord | None) -> dict[str, Any]:
-    names = {"kind", "category", "principal", "attempt", "feedback", "checks", "tries"}
-    return {name: getattr(record, name) for name in names} if record else {}
-
-
-async def _tell_of_grading(owner: Owner, session_id: str, attempt: Attempt, watch: Watch) -> None:
-    """Say when the work has been handed in: the agent itself waits for the grade."""
-    with suppress(ProctorError):
-        while (await owner.record(session_id)).state in ("open", "submitting"):  # noqa: ASYNC110 - what is awaited is in another process
-            await anyio.sleep(LOOK_EVERY_S)
-        watch(attempt, "grading", None)
-
-
-async def _work(
-    agent: Agent, ticket: SessionTicket, attempt: Attempt
-) -> tuple[AgentReport, str | None]:
-    """Let the agent work; an agent that fails has an empty report and a reason."""
-    transport = StreamableHttpTransport(ticket.url, auth=BearerAuth(ticket.token))
-    try:
-        async with Client(transport, timeout=CALL_WITHIN_S) as client:
-            return await agent(client, attempt.task_id), None
-    except ProctorError as error:
-        return AgentReport(), str(error)
-    except Exception as error:  # noqa: BLE001 - an agent is anybody's code; its failure is a result
-        return AgentReport(), f"the agent failed: {type(error).__name__}: {error}"
-
-
-async def write_json(path: Path, value: Value) -> None:
-    """Write a value as JSON, whole or not at all."""
-    text = json.dumps(value.model_dump(mode="json"), indent=2) + "\n"
-    await anyio.Path(path.parent).mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    await anyio.Path(temporary).write_text(text, "utf-8")
-    await anyio.Path(temporary).rename(path)
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))

@@ -43,6 +43,8 @@ def ending(session: Session) -> str:
         lines.append("The session was abandoned; it gets no grade.")
     elif session.error:
         lines.append(f"There is no grade: {session.error}.")
+    elif not session.is_to_be_graded:
+        lines.append("It is kept as it is, to be graded later.")
     elif session.feedback.after == "none":
         lines.append("The work is graded out of sight.")
     elif session.grade is None:

@@ -44,6 +44,8 @@ class TaskFile(Value):
     """One line for the catalog, which agents see."""
     category: str = ""
     """What reports group by: the error code. Agents do not see it."""
+    splits: tuple[str, ...] = ()
+    """Named selections that it belongs to."""
     limits: Limits = Limits()
     feedback: Feedback | None = None
     sandbox: SandboxSpec = SandboxSpec()
@@ -79,6 +81,7 @@ def read_directory(root: Path) -> Task:
         kind=file.kind,
         description=file.description,
         category=file.category,
+        splits=file.splits,
         prompt=(Message(content=read_text(root / "instruction.md")),),
         workspace=read_tree(root / "workspace"),
         sandbox=_with_mounts_found(file.sandbox, root),

@@ -1,0 +1,108 @@
+"""Holding a run in this process: its server, its engine, its view, and the signals that end it."""
+
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import anyio
+
+from proctor.clients.agents import Agent
+from proctor.clients.cli.options import complain, usage_error
+from proctor.clients.cli.run_limits import RunLimits
+from proctor.clients.cli.run_server import Server
+from proctor.clients.cli.run_view import watching
+from proctor.clients.runs.directory import LOCK, RunDirectory
+from proctor.clients.runs.in_process import InProcess
+from proctor.clients.runs.run import Plan, Stop
+from proctor.clients.runs.run import run as run_plan
+from proctor.schemas.errors import RunError
+from proctor.schemas.result import RunResult
+from proctor.schemas.run import Attempt
+from proctor.schemas.session import SessionRequest
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    results: Mapping[Attempt, RunResult]
+    not_held: int
+    """Sessions that did not begin."""
+    stopped: bool
+    """Whether somebody ended it."""
+
+    @property
+    def why(self) -> str:
+        """Why not all was held, where not all was."""
+        return "the run was stopped" if self.stopped else "the run's limits are reached"
+
+
+def held(
+    plan: Plan,
+    agents: Mapping[str, Agent],
+    directory: RunDirectory,
+    server: Server,
+    limits: RunLimits,
+    *,
+    grade: bool,
+) -> Outcome:
+    """Hold a run; ends with exit code 2 where it cannot begin."""
+    holding = _Holding(plan, agents, directory, server, limits, grade=grade)
+    try:
+        return anyio.run(holding.hold)
+    except RunError as error:
+        usage_error(str(error))
+
+
+@dataclass(frozen=True)
+class _Holding:
+    plan: Plan
+    agents: Mapping[str, Agent]
+    directory: RunDirectory
+    server: Server
+    limits: RunLimits
+    grade: bool
+
+    async def hold(self) -> Outcome:
+        async with self.directory.held():
+            await self.directory.save(LOCK, self.plan.lock)
+            async with self.server.owner() as owner:
+                engine = InProcess(
+                    owner=owner,
+                    candidates={each.name: each for each in self.plan.lock.candidates},
+                    agents=self.agents,
+                    directory=self.directory,
+                    request=self._request,
+                    ends_at=self.limits.ends_at(time.monotonic()),
+                )
+                return await self._run(engine)
+
+    async def _run(self, engine: InProcess) -> Outcome:
+        stop = Stop()
+        results: Mapping[Attempt, RunResult] = {}
+        with watching(self.plan) as watch:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_heed_signals, stop)
+                results = await run_plan(self.plan, engine, self.directory, watch, stop)
+                tasks.cancel_scope.cancel()
+        missing = len(self.plan.lock.attempts()) - len(results)
+        return Outcome(results, missing, stop.is_asked)
+
+    def _request(self, attempt: Attempt) -> SessionRequest:
+        label = attempt.label
+        if self.server.keeps_records_of_its_own:
+            again = self.directory.times_set_aside(attempt)
+            label = f"{self.plan.lock.run_id}/{label}" + (f".{again + 1}" if again else "")
+        return self.limits.request(attempt.task_id, label, attempt.candidate, grade=self.grade)
+
+
+async def _heed_signals(stop: Stop) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            if not stop.is_asked:
+                complain(
+                    "proctor: no session begins any more; those under way go on. "
+                    "Ctrl-C again ends them now."
+                )
+            stop.ask()

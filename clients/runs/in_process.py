@@ -1,0 +1,149 @@
+"""The engine that holds sessions in this process, against a server it reaches over HTTP."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import anyio
+import httpx2
+from fastmcp import Client
+from fastmcp.client.auth import BearerAuth
+from fastmcp.client.transports import StreamableHttpTransport
+
+from proctor.clients.agents import Agent, AnyClient, Exam
+from proctor.clients.runs.directory import RunDirectory
+from proctor.clients.runs.engine import Tell
+from proctor.clients.runs.joined import blame, joined
+from proctor.clients.runs.owner import Owner
+from proctor.schemas.errors import ProctorError, SessionError
+from proctor.schemas.result import AgentReport, Blame, RunResult
+from proctor.schemas.run import Attempt, Candidate
+from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
+
+CALL_WITHIN_S = 900.0
+LOOK_EVERY_S = 0.5
+CLOSE_WITHIN_S = 60.0
+"""How long a session may take to be closed when the run is stopped."""
+STOPPED = "the run was stopped"
+OUT_OF_TIME = "the run's time is up: the work was handed in as it was"
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """Holds sessions by running each candidate's agent here."""
+
+    owner: Owner
+    candidates: Mapping[str, Candidate]
+    agents: Mapping[str, Agent]
+    """By the candidates' names."""
+    directory: RunDirectory
+    request: Callable[[Attempt], SessionRequest]
+    """How a session is asked for."""
+    ends_at: float = float("inf")
+    """When agents' work is handed in as it is, by `time.monotonic`."""
+    _opening: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def hold(self, attempt: Attempt, tell: Tell) -> RunResult:
+        """See `proctor.clients.runs.engine.Engine`."""
+        started_at, started = datetime.now(UTC), time.monotonic()
+        sitting = _Sitting(self, attempt, tell)
+        try:
+            failure = await sitting.hold()
+        except anyio.get_cancelled_exc_class():
+            failure = ("interrupted", STOPPED)
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_WITHIN_S):
+                await sitting.abandon()
+        return joined(
+            attempt,
+            self.candidates[attempt.candidate],
+            sitting.report,
+            sitting.record,
+            started_at=started_at,
+            duration_s=time.monotonic() - started,
+            failure=failure,
+        )
+
+    async def open(self, attempt: Attempt) -> SessionTicket:
+        """Open a session; one after the other, so that attempts are counted in order."""
+        async with self._opening:
+            return await self.owner.open(self.request(attempt))
+
+
+class _Sitting:
+    """One attempt, as it goes on."""
+
+    def __init__(self, engine: InProcess, attempt: Attempt, tell: Tell) -> None:
+        self._engine = engine
+        self._attempt = attempt
+        self._tell = tell
+        self._ticket: SessionTicket | None = None
+        self._told = 0
+        self.report = AgentReport()
+        self.record: SessionRecord | None = None
+
+    async def hold(self) -> tuple[Blame, str] | None:
+        """Hold the session; why it was not finished, where it was not."""
+        owner = self._engine.owner
+        self._tell("opening", None)
+        failure: tuple[Blame, str] | None = None
+        try:
+            ticket = self._ticket = await self._engine.open(self._attempt)
+            self._tell("working", None)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch_grading, ticket.session_id)
+                failure = await self._work(ticket)
+                tasks.cancel_scope.cancel()
+            if failure is not None:
+                await owner.abandon(ticket.session_id)
+            self.record = await owner.settled(ticket.session_id)
+        except ProctorError as error:
+            return blame(error), str(error)
+        return failure
+
+    async def abandon(self) -> None:
+        """Close the session, if it is open, and see how it stands."""
+        if self._ticket is not None:
+            with suppress(ProctorError):
+                await self._engine.owner.abandon(self._ticket.session_id)
+                self.record = await self._engine.owner.record(self._ticket.session_id)
+
+    async def _work(self, ticket: SessionTicket) -> tuple[Blame, str] | None:
+        """Let the agent work; whose fault it is, and what, where it could not end."""
+        transport = StreamableHttpTransport(ticket.url, auth=BearerAuth(ticket.token))
+        try:
+            async with Client(transport, timeout=CALL_WITHIN_S) as client:
+                await self._work_with(client, ticket)
+        except ProctorError as error:
+            return blame(error), str(error)
+        except httpx2.HTTPError as error:
+            return "server", f"the server does not answer: {type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - an agent is anybody's code; its failure is a result
+            return "agent", f"the agent failed: {type(error).__name__}: {error}"
+        return None
+
+    async def _work_with(self, client: AnyClient, ticket: SessionTicket) -> None:
+        place = self._engine.directory.path / self._attempt.label
+        exam = Exam(self._attempt.task_id, client, ticket, place, self._keep)
+        left_s = self._engine.ends_at - time.monotonic()
+        with anyio.move_on_after(max(0.0, left_s)) as scope:
+            self.report = await self._engine.agents[self._attempt.candidate](exam)
+        if scope.cancelled_caught:
+            await client.call_tool("submit", {"answer": self.report.answer})
+            errors = (*self.report.errors, OUT_OF_TIME)
+            self.report = self.report.model_copy(update={"errors": errors})
+
+    def _keep(self, report: AgentReport) -> None:
+        """Keep what the agent tells."""
+        self.report = report
+        self._engine.directory.tell(self._attempt, report, self._told)
+        self._told = len(report.trace)
+        self._tell("working", report)
+
+    async def _watch_grading(self, session_id: str) -> None:
+        """Say when the work has been handed in: the agent itself waits for the grade."""
+        with suppress(SessionError):
+            while (await self._engine.owner.record(session_id)).state in ("open", "submitting"):  # noqa: ASYNC110 - what is awaited is in another process
+                await anyio.sleep(LOOK_EVERY_S)
+            self._tell("grading", None)

@@ -1,0 +1,104 @@
+"""A run: tasks, worked by candidates, over and over; and what it was made of."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from pydantic import AwareDatetime
+
+from proctor.schemas.base import Value
+from proctor.schemas.result import RunResult
+
+DIGEST = 64
+"""Characters of a SHA-256."""
+
+
+class Candidate(Value):
+    """An agent as it sits the exam."""
+
+    name: str
+    """Names it among the run's candidates, and a directory."""
+    agent: str
+    model: str | None = None
+    settings: Mapping[str, Any] = {}
+    """How its model is asked."""
+
+
+class Attempt(Value):
+    """One session that a run is to hold."""
+
+    task_id: str
+    epoch: int
+    """Counted from 1."""
+    candidate: str
+    label: str
+    """Where its files lie below the run's directory."""
+
+
+class Lock(Value):
+    """``run.json``: what a run is made of, so that it can go on later, or be repeated."""
+
+    run_id: str
+    started_at: AwareDatetime
+    flags: Mapping[str, Any]
+    """The command line's, as given."""
+    versions: Mapping[str, str]
+    """Of the software that decides what a run comes to."""
+    tasks: Mapping[str, str]
+    """The chosen tasks' digests."""
+    candidates: tuple[Candidate, ...]
+    epochs: int
+    conditions: Mapping[str, Any] = {}
+    """What holds for every session: limits, feedback, judge, sandboxes, seed."""
+    changes: tuple[str, ...] = ()
+    """How it differs from what the run began with, as was accepted since."""
+
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every session that the run is to hold, in the order in which they begin."""
+        alone = len(self.candidates) == 1
+        return tuple(
+            Attempt(
+                task_id=task_id,
+                epoch=epoch,
+                candidate=candidate.name,
+                label=f"{'' if alone else f'{candidate.name}/'}{task_id}/{epoch}",
+            )
+            for task_id in self.tasks
+            for epoch in range(1, self.epochs + 1)
+            for candidate in self.candidates
+        )
+
+    def differences(self, other: "Lock") -> Iterator[str]:
+        """What `other` would do otherwise, one line each."""
+        for name in ("versions", "tasks", "candidates", "epochs", "conditions"):
+            yield from _differences(name, _part(self, name), _part(other, name))
+
+
+class Summary(Value):
+    """``summary.json``: AfterQuery's fields, and the agents' names."""
+
+    agent: str
+    model: str | None
+    results: tuple[RunResult, ...]
+    timestamp: str
+    proctor_version: str
+    not_held: tuple[str, ...] = ()
+    """The labels of sessions that were not held, since the run was stopped or ran out of budget."""
+
+
+def _part(lock: Lock, name: str) -> Any:  # noqa: ANN401 - JSON
+    value = lock.model_dump(mode="json")[name]
+    return {each["name"]: each for each in value} if name == "candidates" else value
+
+
+def _differences(name: str, before: Any, after: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    if isinstance(before, dict) and isinstance(after, dict):
+        old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
+        for key in dict.fromkeys((*old, *new)):
+            yield from _differences(f"{name}.{key}", old.get(key), new.get(key))
+    elif before != after:
+        yield f"{name}: {_shown(before)} before, {_shown(after)} now"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - JSON
+    text = "none" if value is None else str(value)
+    return f"{text[:12]}..." if len(text) == DIGEST and text.isalnum() else text
