@@ -12,7 +12,7 @@ from typing import Any, cast
 import anyio
 from fastmcp.exceptions import ToolError
 
-from proctor.clients.agents import Agent, AnyClient, Exam
+from proctor.clients.agents import Agent, Exam
 from proctor.clients.agents.model import (
     ContextOverflowError,
     Message,
@@ -52,7 +52,7 @@ def tool_loop(
 
     async def work(exam: Exam) -> AgentReport:
         turns = turns_of(exam.task_id)
-        return await _Sitting(exam.client, Model(settings), prompt, turns).work()
+        return await _Sitting(exam, Model(settings), prompt, turns).work()
 
     return work
 
@@ -60,8 +60,9 @@ def tool_loop(
 class _Sitting:
     """One agent at one task."""
 
-    def __init__(self, client: AnyClient, model: Model, system: str, max_turns: int) -> None:
-        self._client = client
+    def __init__(self, exam: Exam, model: Model, system: str, max_turns: int) -> None:
+        self._client = exam.client
+        self._tell = exam.tell
         self._model = model
         self._max_turns = max_turns
         self._messages: list[Message] = [{"role": "system", "content": system}]
@@ -83,6 +84,9 @@ class _Sitting:
             self._errors.append(str(error))
         if self._answer is None:
             await self._submit("")
+        return self._report()
+
+    def _report(self) -> AgentReport:
         return AgentReport(
             answer=self._answer or "",
             model=self._model.settings.model,
@@ -122,6 +126,7 @@ class _Sitting:
                 cost_usd=reply.usage.cost_usd,
             )
         )
+        self._tell(self._report())
         if reply.calls:
             self._nudges = 0
             await self._call_all(reply.calls)

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -68,25 +68,27 @@ class _Holding:
         async with self.directory.held():
             await self.directory.save(LOCK, self.plan.lock)
             async with self.server.owner() as owner:
+                ends_at = self.limits.ends_at(time.monotonic())
                 engine = InProcess(
                     owner=owner,
                     candidates={each.name: each for each in self.plan.lock.candidates},
                     agents=self.agents,
                     directory=self.directory,
                     request=self._request,
-                    ends_at=self.limits.ends_at(time.monotonic()),
+                    ends_at=ends_at,
                 )
-                return await self._run(engine)
+                plan = replace(self.plan, may_go_on=lambda: time.monotonic() < ends_at)
+                return await self._run(plan, engine)
 
-    async def _run(self, engine: InProcess) -> Outcome:
+    async def _run(self, plan: Plan, engine: InProcess) -> Outcome:
         stop = Stop()
         results: Mapping[Attempt, RunResult] = {}
-        with watching(self.plan) as watch:
+        with watching(plan) as watch:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_heed_signals, stop)
-                results = await run_plan(self.plan, engine, self.directory, watch, stop)
+                results = await run_plan(plan, engine, self.directory, watch, stop)
                 tasks.cancel_scope.cancel()
-        missing = len(self.plan.lock.attempts()) - len(results)
+        missing = len(plan.lock.attempts()) - len(results)
         return Outcome(results, missing, stop.is_asked)
 
     def _request(self, attempt: Attempt) -> SessionRequest:
