@@ -8,6 +8,7 @@
     │   └── SandboxLostError     was up and is gone
     ├── SessionError         the client: unknown, expired, already submitted, over budget
     ├── ModelError           whoever chose the model: its provider refuses or fails
+    ├── BudgetSpentError     whoever set a cap: nothing is left of its tokens, money or time
     └── GradingError         the operator: the instrument failed, so there is no score
 
 What a command does in a sandbox is data (`ExecResult`), never an error. Builtins are raised where
@@ -45,6 +46,15 @@ class SessionError(ProctorError):
 
 class ModelError(ProctorError):
     """A model cannot be asked: its provider refuses, or failed for too long."""
+
+
+class BudgetSpentError(ProctorError):
+    """A cap is reached: no further call of a model fits."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+        """Which cap: ``session_tokens``, ``run_usd``."""
 
 
 class GradingError(ProctorError):

@@ -1,6 +1,6 @@
 """A run's result for one session: AfterQuery's fields, and Proctor's beside them."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import AwareDatetime
 
@@ -10,21 +10,7 @@ from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
 from proctor.schemas.session import SessionState
 from proctor.schemas.task import TaskKind
-
-
-class Step(Value):
-    """One step of an agent's trajectory: the prompt, a turn of the model, or a tool's result."""
-
-    type: Literal["prompt", "model", "tool"]
-    text: str
-    name: str | None = None
-    """The tool's."""
-    calls: tuple[dict[str, Any], ...] = ()
-    """What the model wanted called."""
-    prompt_tokens: int | None = None
-    reply_tokens: int | None = None
-    cost_usd: float | None = None
-    """None where the price is unknown."""
+from proctor.schemas.trajectory import Step
 
 
 class AgentReport(Value):
@@ -40,7 +26,15 @@ class AgentReport(Value):
     reply_tokens: int | None = None
     cost_usd: float | None = None
     """None where no model took part, or its provider or price is silent about it."""
+    unreported_calls: int = 0
+    """Calls whose tokens the provider did not say; budgets took them at their worst case."""
+    ended_by: str | None = None
+    """What ended the work, where the agent did not: the limit's name, such as ``turns``,
+    ``session_usd`` or ``run_tokens``; ``session`` where the server ended it, ``nudges`` where the
+    model only talked, ``model`` where it failed."""
     trace: tuple[Step, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+    """What the model was offered, as it was told; part of the trajectory, not of a result."""
 
 
 class RunResult(Value):
@@ -54,9 +48,9 @@ class RunResult(Value):
     model: str | None
     answer: str
     metadata: dict[str, Any]
-    """AfterQuery's ``turns``, ``tool_calls`` and ``errors``; tokens and cost."""
+    """AfterQuery's ``turns``, ``tool_calls`` and ``errors``; tokens, cost, and what ended it."""
     trace: tuple[Step, ...] = ()
-    """What the model saw and said, where one took part."""
+    """What the model was told, said and did, where one took part."""
     evaluation: Grade | None
     """None where the session got no grade; `error` says why."""
     epoch: int

@@ -272,9 +272,11 @@ def proctor_command() -> list[str]:
 
 
 QUESTION = re.compile(r"^\[(c\d+)\] (.*)$", re.MULTILINE)
-Reply = str | int | dict[str, Any] | tuple[int, dict[str, Any]]
-"""What a model's server gives back: a text, an HTTP error of that status, or a whole body, which
-may have a status, too."""
+Reply = str | int | dict[str, Any] | tuple[int, dict[str, Any]] | Callable[[], Response]
+"""What a model's server gives back: a text, an HTTP error of that status, a whole body, which may
+have a status, too, or what a function makes."""
+ASKED_ONCE = "Reply with the word OK."
+"""What the reference agent asks before a run. Nobody sees that request but `asked_once`."""
 
 
 class Everything(Container[str]):
@@ -297,6 +299,8 @@ class ModelServer:
         """What comes instead of verdicts."""
         self.answer: Callable[[dict[str, Any]], Reply] = self.verdicts
         self.usage: dict[str, int] | None = {"prompt_tokens": 900, "completion_tokens": 100}
+        self.asked_once: Reply = "OK"
+        """What comes to the agent's question before a run."""
         self.everything = Everything()
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str] = []
@@ -318,12 +322,17 @@ class ModelServer:
     async def complete(self, request: Request) -> Response:
         """``POST /chat/completions``."""
         body = await request.json()
-        self.bodies.append(body)
         self.keys.append(request.headers.get("authorization", ""))
+        if body["messages"][-1]["content"] == ASKED_ONCE:
+            return self._response(body, self.asked_once)
+        self.bodies.append(body)
         if self.first:
-            reply = self.first.pop(0)
-        else:
-            reply = self.answer(body) if self.always is None else self.always
+            return self._response(body, self.first.pop(0))
+        return self._response(body, self.answer(body) if self.always is None else self.always)
+
+    def _response(self, body: dict[str, Any], reply: Reply) -> Response:
+        if callable(reply):
+            return reply()
         if isinstance(reply, int):
             said = f"no luck with {self.keys[-1]}"
             return JSONResponse({"error": {"message": said, "type": "x"}}, reply)

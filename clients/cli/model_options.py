@@ -1,5 +1,6 @@
 """Which model works the tasks: options, and what they stand for."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proctor.clients.cli.options import usage_error, with_options
+from proctor.clients.cli.options import complain, usage_error, with_options
 
 if TYPE_CHECKING:
     from proctor.clients.agents import Agent
+    from proctor.clients.agents.budget import Budget
+    from proctor.clients.agents.model import ModelSettings
 
 PANEL = "Model"
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What the command line says of the model. Its keys come from the environment alone."""
+    """What the command line says of the model. Its keys come from the environment or ``.env``."""
 
     model: Annotated[
         str | None,
@@ -47,7 +50,7 @@ class ModelOptions:
     reasoning_effort: Annotated[
         str | None,
         typer.Option(
-            metavar="none|minimal|low|medium|high",
+            metavar="none|minimal|low|medium|high|xhigh",
             rich_help_panel=PANEL,
             help="For models that reason.",
         ),
@@ -55,6 +58,24 @@ class ModelOptions:
     max_turns: Annotated[
         int | None,
         typer.Option(min=1, rich_help_panel=PANEL, help="Turns of the model, over the task's own."),
+    ] = None
+    max_session_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, rich_help_panel=PANEL, help="Cap on a session's tokens, prompts and replies."
+        ),
+    ] = None
+    max_session_usd: Annotated[
+        float | None,
+        typer.Option(min=0.0, rich_help_panel=PANEL, help="Cap on a session's cost."),
+    ] = None
+    price: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IN/OUT",
+            rich_help_panel=PANEL,
+            help="USD per million tokens of prompt and reply, where LiteLLM does not know them.",
+        ),
     ] = None
     system_prompt: Annotated[
         Path | None,
@@ -66,35 +87,79 @@ with_model_options = with_options(ModelOptions, "modelling")
 """Give a command the options of `ModelOptions`, gathered in its argument ``modelling``."""
 
 
-def model_agent(options: ModelOptions, turns_of: Callable[[str], int]) -> "Agent | None":
+def model_agent(
+    options: ModelOptions, turns_of: Callable[[str], int], run: "Budget | None" = None
+) -> "Agent | None":
     """The agent that the options ask for, if any; ends with exit code 2 where none can be had.
 
     Args:
         options: The command line's.
         turns_of: How many turns a task allows, by its id.
+        run: What all sessions together may use.
     """
     if options.model is None:
         return None
+    from proctor.clients.agents.model import model_problem, refusal_of, unheeded
+    from proctor.clients.agents.tool_loop import Caps, tool_loop
+
+    settings = _settings(options)
+    if problem := model_problem(settings):
+        usage_error(f"--model {options.model}: {problem}")
+    _check_price(options, settings, run)
+    system = _system_prompt(options)
+    if refusal := refusal_of(settings, run):
+        usage_error(f"--model {options.model}: {refusal}")
+    for name in unheeded(settings):
+        complain(f"proctor: {options.model} takes no {name}; it is left out")
+    return tool_loop(
+        settings,
+        lambda task_id: options.max_turns or turns_of(task_id),
+        system,
+        Caps(tokens=options.max_session_tokens, usd=options.max_session_usd),
+        run,
+    )
+
+
+def _settings(options: ModelOptions) -> "ModelSettings":
     from pydantic import ValidationError
 
-    from proctor.clients.agents.model import ModelSettings, model_problem
-    from proctor.clients.agents.tool_loop import tool_loop
+    from proctor.clients.agents.model import ModelSettings
 
+    names = ("model", "api_base", "temperature", "seed", "max_tokens", "reasoning_effort")
+    given = {name: getattr(options, name) for name in names}
     try:
-        settings = ModelSettings.model_validate(
-            {
-                name: getattr(options, name)
-                for name in ("model", "api_base", "temperature", "seed", "max_tokens",
-                             "reasoning_effort")
-            }
-        )  # fmt: skip
+        return ModelSettings.model_validate({**given, "price": _price(options.price)})
     except ValidationError as error:
         first = error.errors()[0]
         usage_error(f"--{first['loc'][0]}: {first['msg']}".replace("_", "-"))
-    if problem := model_problem(options.model):
-        usage_error(f"--model {options.model}: {problem}")
+
+
+def _price(stated: str | None) -> tuple[float, float] | None:
+    if stated is None:
+        return None
     try:
-        system = options.system_prompt.read_text("utf-8") if options.system_prompt else None
+        prompt, reply = (float(usd) for usd in stated.split("/"))
+    except ValueError:
+        prompt = reply = -1.0
+    if not (math.isfinite(prompt + reply) and min(prompt, reply) >= 0):
+        usage_error(f"--price {stated}: write it as IN/OUT in USD per million tokens, such as 3/15")
+    return prompt, reply
+
+
+def _check_price(options: ModelOptions, settings: "ModelSettings", run: "Budget | None") -> None:
+    """Refuse a cap on money that could not be kept."""
+    from proctor.clients.agents.model import rates_of
+
+    limited = options.max_session_usd is not None or (run is not None and run.counts_money)
+    if limited and rates_of(settings) is None:
+        usage_error(
+            f"the price of {settings.model} is unknown, so that its cost cannot be capped; say it "
+            "with --price IN/OUT (USD per million tokens), or cap tokens instead"
+        )
+
+
+def _system_prompt(options: ModelOptions) -> str | None:
+    try:
+        return options.system_prompt.read_text("utf-8") if options.system_prompt else None
     except (OSError, ValueError) as error:
         usage_error(f"--system-prompt {options.system_prompt} cannot be read: {error}")
-    return tool_loop(settings, lambda task_id: options.max_turns or turns_of(task_id), system)

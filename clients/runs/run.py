@@ -17,6 +17,8 @@ from fastmcp.client.transports import StreamableHttpTransport
 
 from proctor import __version__
 from proctor.clients.agents import Agent
+from proctor.clients.agents.atif import as_atif
+from proctor.clients.agents.failed import AgentFailedError
 from proctor.clients.runs.owner import Owner
 from proctor.schemas.base import Value
 from proctor.schemas.errors import ProctorError
@@ -47,7 +49,8 @@ class Plan:
     agent: Agent
     agent_name: str
     out: Path
-    """Where results go: ``<task>/<epoch>/result.json`` and ``summary.json``."""
+    """Where results go: ``<task>/<epoch>/result.json``, ``trajectory.json`` beside it where a model
+    took part, and ``summary.json``."""
     concurrency: int = 2
     seal: Callable[[RunResult], RunResult] = lambda result: result
     """Signs a result, where there is a key."""
@@ -117,12 +120,14 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
         error = str(failure)
     if error is not None:
         report = report.model_copy(update={"errors": (*report.errors, error)})
+    if trajectory := as_atif(report, plan.agent_name, session_id):
+        await write_json(plan.out / attempt.label / "trajectory.json", trajectory)
     return RunResult(
         task_id=attempt.task_id,
         agent=plan.agent_name,
         model=report.model,
         answer=report.answer,
-        metadata=report.model_dump(exclude={"answer", "model", "trace"}),
+        metadata=report.model_dump(exclude={"answer", "model", "trace", "tools"}),
         trace=report.trace,
         evaluation=record.grade if record else None,
         epoch=attempt.epoch,
@@ -153,11 +158,13 @@ async def _tell_of_grading(owner: Owner, session_id: str, attempt: Attempt, watc
 async def _work(
     agent: Agent, ticket: SessionTicket, attempt: Attempt
 ) -> tuple[AgentReport, str | None]:
-    """Let the agent work; an agent that fails has an empty report and a reason."""
+    """Let the agent work; one that fails has a reason, and reports as far as it came."""
     transport = StreamableHttpTransport(ticket.url, auth=BearerAuth(ticket.token))
     try:
         async with Client(transport, timeout=CALL_WITHIN_S) as client:
             return await agent(client, attempt.task_id), None
+    except AgentFailedError as failed:
+        return failed.report, str(failed)
     except ProctorError as error:
         return AgentReport(), str(error)
     except Exception as error:  # noqa: BLE001 - an agent is anybody's code; its failure is a result

@@ -1,6 +1,7 @@
 """The reference agent, from the command line: a model behind real HTTP sits the mini task."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -75,13 +76,14 @@ def test_a_model_works_a_task_with_the_servers_tools(run: Run, model_server: Any
     listed, read = [m["content"] for m in told(model_server, 1) if m["role"] == "tool"]
     assert "stats.py" in listed
     assert "def centre" in read
-    assert "[49 of 50 turns left.]" in read
+    assert re.search(r"\[Left: 49 of 50 turns, 9 min \d+ s, 48 tool calls\.\]$", read)
     assert result["metadata"]["turns"] == 3
     assert result["metadata"]["tool_calls"] == 4
     assert (result["metadata"]["prompt_tokens"], result["metadata"]["reply_tokens"]) == (300, 30)
     assert result["metadata"]["cost_usd"] is None, "the price of this model is not known"
-    assert [step["type"] for step in result["trace"]] == [
-        "prompt", "model", "tool", "tool", "model", "tool", "model", "tool",
+    assert [step["event"] for step in result["trace"]] == [
+        "run_start", "model_response", "tool_result", "tool_result", "user_message",
+        "model_response", "tool_result", "user_message", "model_response", "tool_result", "run_end",
     ]  # fmt: skip
     assert "sk-abcdef" not in json.dumps(result)
 
