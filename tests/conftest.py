@@ -19,7 +19,7 @@ import uvicorn
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
@@ -305,6 +305,7 @@ class ModelServer:
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.url = ""
+        self.over = threading.Event()
 
     def questions(self, body: dict[str, Any]) -> dict[str, str]:
         """The criteria that a request asks about, by their keys."""
@@ -330,6 +331,16 @@ class ModelServer:
             return self._response(body, self.first.pop(0))
         return self._response(body, self.answer(body) if self.always is None else self.always)
 
+    def silence(self) -> Response:
+        """A reply that does not come; the test's end ends it."""
+
+        async def nothing() -> AsyncGenerator[bytes]:
+            while not self.over.is_set():
+                await anyio.sleep(0.02)
+            yield b""
+
+        return StreamingResponse(nothing())
+
     def _response(self, body: dict[str, Any], reply: Reply) -> Response:
         if callable(reply):
             return reply()
@@ -354,7 +365,8 @@ def model_server(monkeypatch: pytest.MonkeyPatch) -> Generator[ModelServer]:
     """A server in a thread of its own, so that commands run as processes reach it too."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-abcdefghijklmnop0123456789")
     serving = ModelServer()
-    app = Starlette(routes=[Route("/v1/chat/completions", serving.complete, methods=["POST"])])
+    paths = ("/v1/chat/completions", "/v1/messages")  # as OpenAI has it, and as Anthropic has it
+    app = Starlette(routes=[Route(path, serving.complete, methods=["POST"]) for path in paths])
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
@@ -365,5 +377,6 @@ def model_server(monkeypatch: pytest.MonkeyPatch) -> Generator[ModelServer]:
                 time.sleep(0.01)
             yield serving
         finally:
+            serving.over.set()
             server.should_exit = True
             thread.join(20)
