@@ -52,6 +52,10 @@ def as_atif(report: AgentReport, agent: str, session_id: str | None) -> Trajecto
             turn.setdefault("observation", {"results": []})["results"].append(_result(entry))
         else:
             steps.extend(_steps(entry))
+    for step in steps:
+        if "observation" in step:  # the order of the calls, not the one in which they ended
+            order = [call["tool_call_id"] for call in step["tool_calls"]]
+            step["observation"]["results"].sort(key=lambda r: order.index(r["source_call_id"]))
     numbered = [{"step_id": n, **step} for n, step in enumerate(steps, start=1)]
     start = next((each for each in report.trace if isinstance(each, RunStart)), None)
     return Trajectory(

@@ -85,12 +85,13 @@ def cut_off_in_chunks() -> Response:
         lambda: JSONResponse(None),
         body(choices=None),
         body(choices=[{"index": 0, "finish_reason": "stop"}]),
+        wanted({"name": "look", "arguments": "[" * 100_000}),
         429,
         503,
         408,
     ],
     ids=["cut", "cut in chunks", "garbage", "page", "nothing", "null", "no choices", "no message",
-         "429", "503", "408"],
+         "too deep", "429", "503", "408"],
 )  # fmt: skip
 async def test_what_cannot_be_read_is_asked_for_again(
     ask: Ask, model_server: Any, broken: Any
@@ -141,8 +142,6 @@ async def test_numbers_that_cannot_be_true_are_unknown_and_settle_at_the_worst_c
         ("{not json", {}, "are not JSON"),
         ("[1]", {}, "must be a JSON object"),
         ('{"n": NaN}', {}, "are not JSON"),
-        ("[" * 100_000, {}, "are not JSON"),
-        ('{"n": ' + "9" * 10_000 + "}", {}, "are not JSON"),
         (None, {}, ""),
         ('{"x": null, "y": "\\ud800"}', {"x": None, "y": "?"}, ""),
         ({"x": 1}, {"x": 1}, ""),
@@ -279,7 +278,8 @@ async def test_thinking_is_shown_and_sent_back_as_the_provider_wants_it(
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-of-nobody")
     thought = {"type": "thinking", "thinking": "I shall look.", "signature": "signed-by-them"}
-    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+    nothing: dict[str, Any] = {}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": nothing}
     said = {
         "id": "1", "type": "message", "role": "assistant", "model": "claude",
         "content": [thought, call], "stop_reason": "tool_use",
