@@ -9,6 +9,7 @@
     ├── SessionError         the client: unknown, expired, already submitted, over budget
     ├── ModelError           whoever chose the model: its provider refuses or fails
     ├── RunError             whoever started a run: its directory, its budget, what it is to hold
+    ├── BudgetSpentError     whoever set a cap: nothing is left of its tokens, money or time
     └── GradingError         the operator: the instrument failed, so there is no score
 
 What a command does in a sandbox is data (`ExecResult`), never an error. Builtins are raised where
@@ -50,6 +51,15 @@ class ModelError(ProctorError):
 
 class RunError(ProctorError):
     """A run cannot be held as asked."""
+
+
+class BudgetSpentError(ProctorError):
+    """A cap is reached: no further call of a model fits."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+        """Which cap: ``session_tokens``, ``run_usd``."""
 
 
 class GradingError(ProctorError):

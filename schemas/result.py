@@ -10,25 +10,12 @@ from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
 from proctor.schemas.session import SessionState
 from proctor.schemas.task import TaskKind
+from proctor.schemas.trajectory import Step
 
-Blame: TypeAlias = Literal["task", "agent", "model", "server", "interrupted"]
+Blame: TypeAlias = Literal["task", "agent", "model", "server", "budget", "interrupted"]
 """Whose doing it is that a session has no grade: ``model`` is its provider, ``server`` the server,
-its sandbox or the way to it, ``interrupted`` whoever stopped the run."""
-
-
-class Step(Value):
-    """One step of an agent's trajectory: the prompt, a turn of the model, or a tool's result."""
-
-    type: Literal["prompt", "model", "tool"]
-    text: str
-    name: str | None = None
-    """The tool's."""
-    calls: tuple[dict[str, Any], ...] = ()
-    """What the model wanted called."""
-    prompt_tokens: int | None = None
-    reply_tokens: int | None = None
-    cost_usd: float | None = None
-    """None where the price is unknown."""
+its sandbox or the way to it, ``budget`` whoever left no money or tokens for a first turn, and
+``interrupted`` whoever stopped the run."""
 
 
 class AgentReport(Value):
@@ -44,7 +31,15 @@ class AgentReport(Value):
     reply_tokens: int | None = None
     cost_usd: float | None = None
     """None where no model took part, or its provider or price is silent about it."""
+    unreported_calls: int = 0
+    """Calls whose tokens the provider did not say; budgets took them at their worst case."""
+    ended_by: str | None = None
+    """What ended the work, where the agent did not: the limit's name, such as ``turns``,
+    ``session_usd`` or ``run_tokens``; ``session`` where the server ended it, ``nudges`` where the
+    model only talked, ``model`` where it failed."""
     trace: tuple[Step, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+    """What the model was offered, as it was told; part of the trajectory, not of a result."""
 
 
 class RunResult(Value):
@@ -58,9 +53,9 @@ class RunResult(Value):
     model: str | None
     answer: str
     metadata: dict[str, Any]
-    """AfterQuery's ``turns``, ``tool_calls`` and ``errors``; tokens and cost."""
+    """AfterQuery's ``turns``, ``tool_calls`` and ``errors``; tokens, cost, and what ended it."""
     trace: tuple[Step, ...] = ()
-    """What the model saw and said, where one took part."""
+    """What the model was told, said and did, where one took part."""
     evaluation: Grade | None
     """None where the session got no grade; `error` says why."""
     epoch: int

@@ -19,7 +19,7 @@ import uvicorn
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
@@ -272,9 +272,11 @@ def proctor_command() -> list[str]:
 
 
 QUESTION = re.compile(r"^\[(c\d+)\] (.*)$", re.MULTILINE)
-Reply = str | int | dict[str, Any] | tuple[int, dict[str, Any]]
-"""What a model's server gives back: a text, an HTTP error of that status, or a whole body, which
-may have a status, too."""
+Reply = str | int | dict[str, Any] | tuple[int, dict[str, Any]] | Callable[[], Response]
+"""What a model's server gives back: a text, an HTTP error of that status, a whole body, which may
+have a status, too, or what a function makes."""
+ASKED_ONCE = "Reply with the word OK."
+"""What the reference agent asks before a run. Nobody sees that request but `asked_once`."""
 
 
 class Everything(Container[str]):
@@ -297,10 +299,13 @@ class ModelServer:
         """What comes instead of verdicts."""
         self.answer: Callable[[dict[str, Any]], Reply] = self.verdicts
         self.usage: dict[str, int] | None = {"prompt_tokens": 900, "completion_tokens": 100}
+        self.asked_once: Reply = "OK"
+        """What comes to the agent's question before a run."""
         self.everything = Everything()
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.url = ""
+        self.over = threading.Event()
 
     def questions(self, body: dict[str, Any]) -> dict[str, str]:
         """The criteria that a request asks about, by their keys."""
@@ -318,12 +323,27 @@ class ModelServer:
     async def complete(self, request: Request) -> Response:
         """``POST /chat/completions``."""
         body = await request.json()
-        self.bodies.append(body)
         self.keys.append(request.headers.get("authorization", ""))
+        if body["messages"][-1]["content"] == ASKED_ONCE:
+            return self._response(body, self.asked_once)
+        self.bodies.append(body)
         if self.first:
-            reply = self.first.pop(0)
-        else:
-            reply = self.answer(body) if self.always is None else self.always
+            return self._response(body, self.first.pop(0))
+        return self._response(body, self.answer(body) if self.always is None else self.always)
+
+    def silence(self) -> Response:
+        """A reply that does not come; the test's end ends it."""
+
+        async def nothing() -> AsyncGenerator[bytes]:
+            while not self.over.is_set():
+                await anyio.sleep(0.02)
+            yield b""
+
+        return StreamingResponse(nothing())
+
+    def _response(self, body: dict[str, Any], reply: Reply) -> Response:
+        if callable(reply):
+            return reply()
         if isinstance(reply, int):
             said = f"no luck with {self.keys[-1]}"
             return JSONResponse({"error": {"message": said, "type": "x"}}, reply)
@@ -345,7 +365,8 @@ def model_server(monkeypatch: pytest.MonkeyPatch) -> Generator[ModelServer]:
     """A server in a thread of its own, so that commands run as processes reach it too."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-abcdefghijklmnop0123456789")
     serving = ModelServer()
-    app = Starlette(routes=[Route("/v1/chat/completions", serving.complete, methods=["POST"])])
+    paths = ("/v1/chat/completions", "/v1/messages")  # as OpenAI has it, and as Anthropic has it
+    app = Starlette(routes=[Route(path, serving.complete, methods=["POST"]) for path in paths])
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
@@ -356,5 +377,6 @@ def model_server(monkeypatch: pytest.MonkeyPatch) -> Generator[ModelServer]:
                 time.sleep(0.01)
             yield serving
         finally:
+            serving.over.set()
             server.should_exit = True
             thread.join(20)

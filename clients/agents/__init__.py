@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from fastmcp import Client
 
+from proctor.schemas.errors import ProctorError
 from proctor.schemas.result import AgentReport
 from proctor.schemas.session import SessionTicket
 
@@ -29,6 +30,13 @@ class Exam:
     """Where the session's result will lie; an agent may leave files of its own there."""
     tell: Callable[[AgentReport], None] = lambda _: None
     """To be told what has been done so far, the trace included: it is shown, counted and kept."""
+
+
+def told_of(error: Exception) -> str:
+    """How the failure of an agent is told."""
+    if isinstance(error, ProctorError):
+        return str(error)
+    return f"the agent failed: {type(error).__name__}: {error}"
 
 
 Agent: TypeAlias = Callable[[Exam], Awaitable[AgentReport]]

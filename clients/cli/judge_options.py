@@ -1,10 +1,12 @@
 """Which model reads prose: the options that several commands share, and what they stand for."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.env_file import load_env_file
 from proctor.clients.cli.options import complain, usage_error, with_options
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ PANEL = "Judge"
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """What the command line says of the judge. Its keys come from the environment alone."""
+    """What the command line says of the judge. Its keys come from the environment or ``.env``."""
 
     judge: Annotated[
         str | None,
@@ -52,6 +54,14 @@ class JudgeOptions:
     judge_max_usd: Annotated[
         float | None,
         typer.Option(min=0.0, rich_help_panel=PANEL, help="Cap on the judge's cost per grade."),
+    ] = None
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            callback=load_env_file,
+            help="Where providers' keys are, beside the environment, which wins; .env by default.",
+        ),
     ] = None
 
     def settings(self, model: str) -> "JudgeSettings":

@@ -108,7 +108,7 @@ def run(
     modelling: ModelOptions,
 ) -> None:
     """Work tasks with agents, through a real MCP client and server, and grade them."""
-    from proctor.clients.cli.run_held import held
+    from proctor.clients.cli.run_held import Holding
     from proctor.clients.cli.run_view import print_table
     from proctor.clients.runs.directory import RunDirectory
     from proctor.clients.runs.run import Plan, summary
@@ -119,7 +119,8 @@ def run(
         other.cards() if other else [task.card() for task in catalog], patterns or []
     )
     turns = {card.id: card.limits.turns for card in cards}
-    sitting = model_agents(modelling, turns.__getitem__) or _own(agent, catalog)
+    budget = limits.budget()
+    sitting = model_agents(modelling, turns.__getitem__, budget) or _own(agent, catalog)
     judge = judge_of(judging)
     directory = RunDirectory(resume.absolute() if resume else _new_directory(out))
     conditions = conditions_of(
@@ -146,14 +147,15 @@ def run(
     )
     terms = terms_of(feedback, sign_key, judge, after="none")
     specs = [catalog[card.id].sandbox for card in cards if not other]
-    outcome = held(
-        plan,
-        {candidate.name: each for candidate, each in sitting},
-        directory,
-        other or OwnServer(catalog, specs, directory.path, sandboxes, terms),
-        limits,
+    outcome = Holding(
+        plan=plan,
+        agents={candidate.name: each for candidate, each in sitting},
+        directory=directory,
+        server=other or OwnServer(catalog, specs, directory.path, sandboxes, terms),
+        limits=limits,
+        budget=budget,
         grade=not no_eval,
-    )
+    ).hold()
     if as_json:
         print(summary(lock, outcome.results).model_dump_json(indent=2))
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from proctor.clients.agents import Agent
+from proctor.clients.agents.budget import Budget
 from proctor.clients.cli.options import complain, usage_error
 from proctor.clients.cli.run_limits import RunLimits
 from proctor.clients.cli.run_server import Server
@@ -38,34 +39,31 @@ class Outcome:
         return "the run was stopped" if self.stopped else "the run's limits are reached"
 
 
-def held(
-    plan: Plan,
-    agents: Mapping[str, Agent],
-    directory: RunDirectory,
-    server: Server,
-    limits: RunLimits,
-    *,
-    grade: bool,
-) -> Outcome:
-    """Hold a run; ends with exit code 2 where it cannot begin."""
-    holding = _Holding(plan, agents, directory, server, limits, grade=grade)
-    try:
-        return anyio.run(holding.hold)
-    except RunError as error:
-        usage_error(str(error))
-
-
 @dataclass(frozen=True)
-class _Holding:
+class Holding:
+    """A run, and all that it is held with."""
+
     plan: Plan
     agents: Mapping[str, Agent]
+    """By their candidates' names."""
     directory: RunDirectory
     server: Server
     limits: RunLimits
+    budget: Budget
+    """What all sessions together may use."""
     grade: bool
+    """Whether what is handed in is graded at once."""
 
-    async def hold(self) -> Outcome:
+    def hold(self) -> Outcome:
+        """Hold it; ends with exit code 2 where it cannot begin."""
+        try:
+            return anyio.run(self._hold)
+        except RunError as error:
+            usage_error(str(error))
+
+    async def _hold(self) -> Outcome:
         async with self.directory.held():
+            self._charge()
             await self.directory.save(LOCK, self.plan.lock)
             async with self.server.owner() as owner:
                 ends_at = self.limits.ends_at(time.monotonic())
@@ -77,7 +75,7 @@ class _Holding:
                     request=self._request,
                     ends_at=ends_at,
                 )
-                plan = replace(self.plan, may_go_on=lambda: time.monotonic() < ends_at)
+                plan = replace(self.plan, may_go_on=lambda: self._may_go_on(ends_at))
                 return await self._run(plan, engine)
 
     async def _run(self, plan: Plan, engine: InProcess) -> Outcome:
@@ -90,6 +88,17 @@ class _Holding:
                 tasks.cancel_scope.cancel()
         missing = len(plan.lock.attempts()) - len(results)
         return Outcome(results, missing, stop.is_asked)
+
+    def _charge(self) -> None:
+        """Charge the budget with what was used before this process began."""
+        for attempt in self.plan.lock.attempts():
+            for told in self.directory.told_of(attempt):
+                tokens = (told.prompt_tokens or 0) + (told.reply_tokens or 0)
+                self.budget.charge(tokens, told.cost_usd or 0.0)
+
+    def _may_go_on(self, ends_at: float) -> bool:
+        spent = self.budget.tokens_left == 0 or self.budget.usd_left == 0
+        return time.monotonic() < ends_at and not spent
 
     def _request(self, attempt: Attempt) -> SessionRequest:
         label = attempt.label

@@ -8,6 +8,7 @@ import typer
 from proctor.clients.cli.options import with_options
 
 if TYPE_CHECKING:
+    from proctor.clients.agents.budget import Budget
     from proctor.schemas.session import SessionRequest
 
 PANEL = "Limits"
@@ -38,8 +39,20 @@ class RunLimits:
         typer.Option(
             min=0.0,
             rich_help_panel=PANEL,
-            help="Hours of the whole run; then what is under way is handed in and graded.",
+            help="Hours of this process; then what is under way is handed in and graded.",
         ),
+    ] = None
+    max_run_usd: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            rich_help_panel=PANEL,
+            help="Cap on what all sessions cost, what --resume goes on from included.",
+        ),
+    ] = None
+    max_run_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, rich_help_panel=PANEL, help="Cap on all sessions' tokens."),
     ] = None
     retries: Annotated[
         int,
@@ -72,6 +85,12 @@ class RunLimits:
             seed=self.grading_seed,
             grade=grade,
         )
+
+    def budget(self) -> "Budget":
+        """What all sessions together may use."""
+        from proctor.clients.agents.budget import Budget
+
+        return Budget("run", tokens=self.max_run_tokens, usd=self.max_run_usd)
 
     def ends_at(self, now: float) -> float:
         """When the run is to end, on the clock that says it is `now`."""

@@ -30,6 +30,10 @@ GIVEN = frozenset({"COMMANDLINE", "DEFAULT_MAP"})
 """Where a flag's value comes from, where it is not the default."""
 
 
+OF_THE_WHOLE = frozenset({"max_hours", "max_run_usd", "max_run_tokens"})
+"""Flags that hold for a run, and change nothing about its sessions."""
+
+
 def take_flags(ctx: typer.Context, resume: Path | None) -> Path | None:
     """With ``--resume``: take every flag that is not given from the run that goes on."""
     if resume is None or ctx.resilient_parsing:
@@ -96,7 +100,7 @@ def conditions_of(*groups: "DataclassInstance", **others: Any) -> dict[str, Any]
     return {
         name: _storable(value)
         for name, value in {**named, **others}.items()
-        if value is not None and name not in OF_THIS_CALL
+        if value is not None and name not in OF_THIS_CALL | OF_THE_WHOLE
     }
 
 

@@ -2,6 +2,7 @@
 
 run.json                    what the run is made of
 <label>/result.json         a session that has come to its end
+<label>/trajectory.json     what its model was told, said and did, in ATIF, where one took part
 <label>/progress.jsonl      what the agent has told of one that has not
 <label>/...                 the server's record, where the server is the run's own
 .earlier/<label>/<n>/       sessions that were held again: their evidence
@@ -20,11 +21,13 @@ from pydantic import ValidationError
 
 from proctor.schemas.base import Value
 from proctor.schemas.errors import RunError
-from proctor.schemas.result import AgentReport, RunResult, Step
+from proctor.schemas.result import AgentReport, RunResult
 from proctor.schemas.run import Attempt, Lock
 from proctor.schemas.session import SessionRecord
+from proctor.schemas.trajectory import Step
 
 LOCK, RESULT, PROGRESS, SUMMARY = "run.json", "result.json", "progress.jsonl", "summary.json"
+TRAJECTORY = "trajectory.json"
 EARLIER = ".earlier"
 IN_USE = ".in-use"
 
@@ -112,7 +115,8 @@ class RunDirectory:
             report: All that it has told.
             told: How many steps of the trace were told before.
         """
-        line = report.model_copy(update={"trace": report.trace[told:]}).model_dump_json()
+        new = report.model_copy(update={"trace": report.trace[told:]})
+        line = new.model_dump_json(exclude={"tools"})
         path = self.path / attempt.label / PROGRESS
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:

@@ -12,8 +12,9 @@ from fastmcp import Client
 from fastmcp.client.auth import BearerAuth
 from fastmcp.client.transports import StreamableHttpTransport
 
-from proctor.clients.agents import Agent, AnyClient, Exam
-from proctor.clients.runs.directory import RunDirectory
+from proctor.clients.agents import Agent, AnyClient, Exam, told_of
+from proctor.clients.agents.atif import as_atif
+from proctor.clients.runs.directory import TRAJECTORY, RunDirectory
 from proctor.clients.runs.engine import Tell
 from proctor.clients.runs.joined import blame, joined
 from proctor.clients.runs.owner import Owner
@@ -55,9 +56,14 @@ class InProcess:
             failure = ("interrupted", STOPPED)
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_WITHIN_S):
                 await sitting.abandon()
+        candidate = self.candidates[attempt.candidate]
+        with anyio.CancelScope(shield=True):
+            session_id = sitting.record.session_id if sitting.record else None
+            if trajectory := as_atif(sitting.report, candidate.agent, session_id):
+                await self.directory.save(f"{attempt.label}/{TRAJECTORY}", trajectory)
         return joined(
             attempt,
-            self.candidates[attempt.candidate],
+            candidate,
             sitting.report,
             sitting.record,
             started_at=started_at,
@@ -120,7 +126,7 @@ class _Sitting:
         except httpx2.HTTPError as error:
             return "server", f"the server does not answer: {type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001 - an agent is anybody's code; its failure is a result
-            return "agent", f"the agent failed: {type(error).__name__}: {error}"
+            return "agent", told_of(error)
         return None
 
     async def _work_with(self, client: AnyClient, ticket: SessionTicket) -> None:

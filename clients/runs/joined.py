@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from proctor import __version__
-from proctor.schemas.errors import ModelError, ProctorError, SessionError, TaskError
+from proctor.schemas.errors import (
+    BudgetSpentError,
+    ModelError,
+    ProctorError,
+    SessionError,
+    TaskError,
+)
 from proctor.schemas.result import AgentReport, Blame, RunResult
 from proctor.schemas.run import Attempt, Candidate
 from proctor.schemas.session import SessionRecord
@@ -38,14 +44,14 @@ def joined(
     """
     if failure is None and record is not None and record.error is not None:
         failure = ("server", record.error)
-    if failure is not None:
+    if failure is not None and failure[1] not in report.errors:
         report = report.model_copy(update={"errors": (*report.errors, failure[1])})
     return RunResult(
         task_id=attempt.task_id,
         agent=candidate.agent,
         model=report.model or candidate.model,
         answer=report.answer,
-        metadata=report.model_dump(mode="json", exclude={"answer", "model", "trace"}),
+        metadata=report.model_dump(mode="json", exclude={"answer", "model", "trace", "tools"}),
         trace=report.trace,
         evaluation=record.grade if record else None,
         epoch=attempt.epoch,
@@ -83,6 +89,8 @@ def blame(error: ProctorError) -> Blame:
     """Whose doing an error is."""
     if isinstance(error, ModelError):
         return "model"
+    if isinstance(error, BudgetSpentError):
+        return "budget"
     if isinstance(error, TaskError):
         return "task"
     return "server" if isinstance(error, SessionError) else "agent"

@@ -14,7 +14,7 @@ from proctor.clients.runs.joined import recovered
 from proctor.schemas.result import AgentReport, Blame, RunResult
 from proctor.schemas.run import Attempt, Lock, Summary
 
-MADE_AGAIN: frozenset[Blame] = frozenset({"model", "server", "interrupted"})
+MADE_AGAIN: frozenset[Blame] = frozenset({"model", "server", "budget", "interrupted"})
 """Whose failures may pass. A task's or an agent's own would come again."""
 
 Watch: TypeAlias = Callable[[Attempt, "Stage | None", AgentReport | RunResult | None], None]

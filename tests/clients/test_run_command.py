@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -49,8 +49,9 @@ def results_in(directory: Path) -> dict[str, RunResult]:
 def bare(value: Any) -> Any:
     """A document without what is each session's own."""
     if isinstance(value, dict):
-        return {key: bare(each) for key, each in value.items() if key not in OWN}
-    return [bare(each) for each in value] if isinstance(value, list) else value
+        entries = cast("dict[str, Any]", value).items()
+        return {key: bare(each) for key, each in entries if key not in OWN}
+    return [bare(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def sleeping(seconds: int) -> dict[str, Any]:
@@ -181,7 +182,10 @@ def test_a_run_whose_task_has_changed_shows_that_and_does_not_go_on(
 
 
 def test_several_models_sit_the_same_tasks(run: Command, tmp_path: Path, model_server: Any) -> None:
-    model_server.answer = lambda body: f"FINAL ANSWER: by {body['model']}"
+    def answer(body: dict[str, Any]) -> str:
+        return f"FINAL ANSWER: by {body['model']}"
+
+    model_server.answer = answer
     run("--model", "openai/a", "--model", "openai/b", "--api-base", model_server.url,
         "--seed", "3", "--out", "run")  # fmt: skip
     answers = {label: result.answer for label, result in results_in(tmp_path / "run").items()}

@@ -4,6 +4,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proctor.clients.runs.directory import RunDirectory
-from proctor.clients.runs.engine import Tell
+from proctor.clients.runs.engine import Stage, Tell
 from proctor.clients.runs.joined import joined
 from proctor.clients.runs.run import MADE_AGAIN, Plan, Stop, run
 from proctor.schemas.errors import RunError
 from proctor.schemas.grade import Grade
-from proctor.schemas.result import AgentReport, Blame, RunResult, Step
+from proctor.schemas.result import AgentReport, Blame, RunResult
 from proctor.schemas.run import Attempt, Candidate, Lock
 from proctor.schemas.session import SessionRecord
+from proctor.schemas.trajectory import UserMessage
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 GRADE = Grade(
@@ -49,10 +51,19 @@ def record(attempt: Attempt, grade: Grade | None = GRADE) -> SessionRecord:
     )  # fmt: skip
 
 
+Ending = Callable[[Attempt, int], Blame | None]
+"""How an attempt ends that begins for the n-th time."""
+
+
+def well(_: Attempt, __: int) -> Blame | None:
+    """Every attempt is graded."""
+    return None
+
+
 class Scripted:
     """An engine whose sessions end as they are told to, one after the other."""
 
-    def __init__(self, ending: Callable[[Attempt, int], Blame | None]) -> None:
+    def __init__(self, ending: Ending) -> None:
         self.ending = ending
         self.begun: Counter[Attempt] = Counter()
         self.at_once = 0
@@ -83,8 +94,13 @@ async def hold(
     path: Path, engine: Scripted, plan: Plan, stop: Stop | None = None
 ) -> dict[Attempt, RunResult]:
     seen: list[Attempt] = []
+
+    def note(attempt: Attempt, stage: Stage | None, _: object) -> None:
+        if stage is None:
+            seen.append(attempt)
+
     held = await run(
-        plan, engine, RunDirectory(path), lambda a, s, _: seen.append(a) if s is None else None,
+        plan, engine, RunDirectory(path), note,
         stop or Stop(),
     )  # fmt: skip
     assert set(held) <= set(seen), "the view was told of every result"
@@ -92,7 +108,7 @@ async def hold(
 
 
 async def test_every_attempt_is_held_once_at_the_concurrency_asked_for(tmp_path: Path) -> None:
-    engine = Scripted(lambda *_: None)
+    engine = Scripted(well)
     plan = Plan(lock(candidates=("a", "b")), concurrency=3)
     results = await hold(tmp_path, engine, plan)
     assert list(results) == list(plan.lock.attempts())
@@ -107,7 +123,7 @@ async def test_every_attempt_is_held_once_at_the_concurrency_asked_for(tmp_path:
 async def test_a_failure_that_may_pass_is_made_again_and_its_evidence_kept(
     tmp_path: Path, blame: Blame
 ) -> None:
-    engine = Scripted(lambda _, times: blame if times == 1 else None)
+    engine = Scripted(lambda _attempt, times: blame if times == 1 else None)
     plan = Plan(lock(1, 1))
     (attempt,) = plan.lock.attempts()
     results = await hold(tmp_path, engine, plan)
@@ -122,7 +138,7 @@ async def test_a_failure_that_may_pass_is_made_again_and_its_evidence_kept(
 async def test_a_failure_that_would_come_again_is_not_made_again(
     tmp_path: Path, blame: Blame
 ) -> None:
-    engine = Scripted(lambda *_: blame)
+    engine = Scripted(lambda _attempt, _times: blame)
     plan = Plan(lock(1, 1), retries=5)
     await hold(tmp_path, engine, plan)
     await hold(tmp_path, engine, plan)
@@ -177,18 +193,19 @@ async def test_asked_once_a_run_drains_and_asked_twice_it_closes_what_is_under_w
             stop.ask()
             await anyio.lowlevel.checkpoint()  # asked once: nothing happens to what is under way
             stop.ask()
-            try:
+            with suppress(anyio.get_cancelled_exc_class()):
                 await anyio.sleep_forever()
-            finally:
-                with anyio.CancelScope(shield=True):
-                    return await super().hold(attempt, tell)  # noqa: B012 - as an engine does
+            scope = anyio.CancelScope(shield=True)
+            with scope:
+                result = await super().hold(attempt, tell)
+            return result  # pyright: ignore[reportPossiblyUnboundVariable]
 
-    engine = Stopped(lambda *_: "interrupted")
+    engine = Stopped(lambda _attempt, _times: "interrupted")
     (attempt,) = await hold(tmp_path, engine, plan, stop)
     kept = RunDirectory(tmp_path).result(attempt)
     assert kept is not None
     assert kept.blame == "interrupted"
-    assert set(await hold(tmp_path, Scripted(lambda *_: None), plan)) == set(plan.lock.attempts())
+    assert set(await hold(tmp_path, Scripted(well), plan)) == set(plan.lock.attempts())
 
 
 async def test_a_session_that_was_graded_before_the_run_was_killed_is_not_held_again(
@@ -200,12 +217,12 @@ async def test_a_session_that_was_graded_before_the_run_was_killed_is_not_held_a
     place.mkdir(parents=True)
     (place / "session.json").write_text(record(attempt).model_dump_json())
     directory = RunDirectory(tmp_path)
-    step = Step(type="prompt", text="do it")
+    step = UserMessage(timestamp=NOW, turn=1, text="do it")
     directory.tell(attempt, AgentReport(turns=1, trace=(step,)), 0)
     directory.tell(attempt, AgentReport(turns=2, answer="mended", trace=(step, step)), 1)
     with (place / "progress.jsonl").open("a") as file:
         file.write('{"answer": "half a li')
-    engine = Scripted(lambda *_: None)
+    engine = Scripted(well)
     (result,) = (await hold(tmp_path, engine, plan)).values()
     assert not engine.begun
     assert result.evaluation == GRADE
@@ -222,7 +239,7 @@ async def test_a_session_that_was_under_way_when_the_run_was_killed_is_held_agai
     place.mkdir(parents=True)
     (place / "session.json").write_text(record(attempt, None).model_dump_json())
     RunDirectory(tmp_path).tell(attempt, AgentReport(turns=7, prompt_tokens=70), 0)
-    engine = Scripted(lambda *_: None)
+    engine = Scripted(well)
     await hold(tmp_path, engine, plan)
     assert engine.begun[attempt] == 1
     told = list(RunDirectory(tmp_path).told_of(attempt))
