@@ -68,9 +68,9 @@ def report(
         pass_at=pass_at,
     )
     found = found_in(directories)
-    write(sessions_of(found) if sessions else report_of(found, settings), form, output)
     if plots is not None:
         _plot(found, settings, made_directory(plots, "--plots"))
+    write(sessions_of(found) if sessions else report_of(found, settings), form, output)
     if found.refused:
         raise typer.Exit(1)
 
@@ -95,8 +95,8 @@ def _plot(found: "Found", settings: "Settings", directory: Path) -> None:
     by = tuple(dict.fromkeys(("model", *settings.by)))
     try:
         files = write_plots(groups_of(found.rows, replace(settings, by=by)), directory)
-    except ImportError as error:
-        usage_error(f"--plots needs matplotlib ({error.name}): {EXTRA}")
+    except ImportError:
+        usage_error(f"--plots needs matplotlib: {EXTRA}")
     except OSError as error:
         usage_error(f"cannot write to {directory}: {error.strerror}; choose another --plots")
     for file in files:

@@ -79,8 +79,8 @@ def _encoded(document: "Document", form: Form) -> bytes:
     if form is Form.PARQUET:
         try:
             return tables.as_parquet(document)
-        except ImportError as error:
-            usage_error(f"--format parquet needs pyarrow ({error.name}): {EXTRA}")
+        except ImportError:
+            usage_error(f"--format parquet needs pyarrow: {EXTRA}")
     made = {
         Form.TERMINAL: tables.as_text,
         Form.MARKDOWN: tables.as_markdown,

@@ -16,6 +16,8 @@ WIDTH_IN = 8.0
 ROW_IN = 0.3
 MOST_ROWS = 300
 """Of one plot: PNG ends at 2^16 pixels, and eyes before."""
+LONGEST = 48
+"""Characters of a name; longer ones would leave no room for what is drawn."""
 SETTINGS = {
     "svg.hashsalt": "proctor",  # equal reports give equal bytes
     "text.parse_math": False,  # names are no formulas
@@ -82,7 +84,7 @@ def _against_cost(groups: Sequence[Group]) -> Figure:
         cost = group.cost_per_session
         axes.errorbar(cost, group.score.mean, yerr=_bars(group), fmt="o", capsize=3)
         axes.annotate(
-            visible(labels[group.who]), (cost, group.score.mean),
+            _short(labels[group.who]), (cost, group.score.mean),
             xytext=(6, 6), textcoords="offset points",
         )  # fmt: skip
     axes.set_xlim(left=0)
@@ -109,6 +111,11 @@ def _bars(group: Group) -> list[list[float]] | None:
 
 
 def _name(group: Group, label: str, *, several: bool) -> str:
-    parts = [] if group.by == "model" else [group.name or "-"]
-    parts += [label] if several or group.by == "model" else []
-    return visible(", ".join(parts))
+    parts = [] if group.by == "model" else [_short(group.name or "-")]
+    parts += [_short(label)] if several or group.by == "model" else []
+    return "\n".join(parts) if len(parts[0]) + len(parts[-1]) > LONGEST else ", ".join(parts)
+
+
+def _short(name: str) -> str:
+    shown = visible(name)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"

@@ -14,11 +14,13 @@ What too few numbers cannot tell is None, never NaN or 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from math import comb
 from typing import Any
 
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped]
+
+_stats: Any = import_module("scipy.stats")  # the same to type checkers with and without stubs
 
 RESAMPLES = 10_000
 """Of each bootstrap, and the most sign flips that a test tries: all of them up to 13 tasks."""
@@ -28,7 +30,7 @@ CONFIDENCE = 0.95
 BATCH = 500
 """Resamples at once: bounds memory, not results."""
 DIGITS = 12
-"""Statistics of a test are compared up to these, since sums depend on the order of adding."""
+"""Everything is rounded to these, since sums depend on the order of adding."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def estimate(units: Sequence[float]) -> Estimate:
     if not units:
         return Estimate(0)
     values = np.asarray(units, float)
-    mean = float(values.mean())
+    mean = round(float(values.mean()), DIGITS)
     if len(values) == 1:
         return Estimate(1, mean)
     interval = _stats.bootstrap(
@@ -71,13 +73,13 @@ def estimate(units: Sequence[float]) -> Estimate:
         method="percentile",
         rng=np.random.default_rng(SEED),
     ).confidence_interval
-    sem = float(_stats.sem(values))
-    return Estimate(len(values), mean, sem, float(interval.low), float(interval.high))
+    spread = (_stats.sem(values), interval.low, interval.high)
+    return Estimate(len(values), mean, *(round(float(each), DIGITS) for each in spread))
 
 
 def mean(values: Sequence[float]) -> float | None:
     """The mean of `values`; None where there is none."""
-    return float(np.mean(values)) if values else None
+    return round(float(np.mean(values)), DIGITS) if values else None
 
 
 def pass_at_k(n: int, c: int, k: int) -> float | None:
@@ -143,6 +145,3 @@ def smallest_p(n: int) -> float:
 
 def _rounded_mean(values: Any, axis: int) -> Any:  # noqa: ANN401 - arrays of any shape
     return values.mean(axis=axis).round(DIGITS)
-
-
-_stats: Any = stats
