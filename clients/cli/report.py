@@ -31,9 +31,7 @@ class ByName(StrEnum):
 
 
 def report(
-    directories: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Directories of runs.")
-    ],
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR", help="Directories of runs.")],
     *,
     by: Annotated[
         list[ByName] | None,

@@ -104,8 +104,8 @@ def _remarks(found: Comparison) -> Iterable[str]:
         yield "With fewer than two tasks there is no SEM, no interval and no test."
     yield from found.cautions
     if found.unpaired:
-        yield f"{len(found.unpaired)} tasks and epochs make no pair:"
+        yield f"Tasks and epochs that make no pair: {len(found.unpaired)}"
     for (task, epoch), why in found.unpaired[: 4 * NAMED]:
-        yield f"  {task}, epoch {epoch}: {why}"
+        yield f"No pair: {task}, epoch {epoch}: {why}"
     if len(found.unpaired) > 4 * NAMED:
-        yield f"  and {len(found.unpaired) - 4 * NAMED} more; --format json names all"
+        yield f"No pair: and {len(found.unpaired) - 4 * NAMED} more; --format json names all"

@@ -66,8 +66,10 @@ def _scores(groups: Sequence[Group]) -> Figure:
     """A line for each group: its mean, and its interval where there is one."""
     labels = labels_of(groups)
     figure, axes = _figure(1.5 + ROW_IN * len(groups))
+    colours = {who: f"C{number % 10}" for number, who in enumerate(sorted(labels))}
     for place, group in enumerate(groups):
-        axes.errorbar(group.score.mean, place, xerr=_bars(group), fmt="o", color="C0", capsize=3)
+        bars, colour = _bars(group), colours[group.who]
+        axes.errorbar(group.score.mean, place, xerr=bars, fmt="o", color=colour, capsize=3)
     names = [_name(group, labels[group.who], several=len(labels) > 1) for group in groups]
     axes.set_yticks(range(len(groups)), names)
     axes.set_ylim(len(groups) - 0.5, -0.5)
@@ -80,15 +82,16 @@ def _scores(groups: Sequence[Group]) -> Figure:
 def _against_cost(groups: Sequence[Group]) -> Figure:
     labels = labels_of(groups)
     figure, axes = _figure(5.0)
+    most = max(group.cost_per_session or 0.0 for group in groups) or 1.0
     for group in groups:
-        cost = group.cost_per_session
+        cost = group.cost_per_session or 0.0
+        far = cost > most / 2  # its name goes to where there is room
         axes.errorbar(cost, group.score.mean, yerr=_bars(group), fmt="o", capsize=3)
         axes.annotate(
-            _short(labels[group.who]), (cost, group.score.mean),
-            xytext=(6, 6), textcoords="offset points",
+            _short(labels[group.who]), (cost, group.score.mean), textcoords="offset points",
+            xytext=(-6 if far else 6, 6), ha="right" if far else "left",
         )  # fmt: skip
-    axes.set_xlim(left=0)
-    axes.margins(x=0.2)
+    axes.set_xlim(-0.02 * most, 1.05 * most)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("cost of a session, USD")
     axes.set_ylabel(f"mean score, with its {CONFIDENCE:.0%} interval where there is one")

@@ -34,9 +34,9 @@ def remarks_on(rows: Sequence[Row], groups: Sequence[Group], settings: Settings)
     partly = [row for row in scored if row.criteria_ungraded]
     if partly:
         left = sum(row.criteria_ungraded for row in partly)
-        yield f"{left} criteria in {len(partly)} scored sessions are ungraded: no part of a score."
+        yield f"Ungraded criteria: {left} in {len(partly)} scored sessions; no part of a score."
     if without := sum(row.criteria_invalid for row in scored):
-        yield f"{without} criteria in scored sessions are invalid: no credit, within the score."
+        yield f"Invalid criteria in scored sessions: {without}; no credit, within the score."
     yield from of_invalid(groups)
     yield from _of_ungraded(rows)
 
@@ -47,7 +47,7 @@ def of_invalid(groups: Sequence[Group]) -> Iterable[str]:
     whole = [group for group in groups if group.by == "model" and group.invalid]
     for group in whole:
         yield (
-            f"{labels[group.who]}: {group.invalid} invalid hand-ins stand beside the mean; with a "
+            f"Invalid hand-ins: {group.invalid} of {labels[group.who]}, beside the mean; with a "
             f"score of 0 they would make it {number(group.mean_with_invalid_as_0)}."
         )
 
@@ -69,4 +69,4 @@ def left_out(found: Found) -> Iterable[str]:
         more = f" and {len(found.unfinished) - NAMED} more" * (len(found.unfinished) > NAMED)
         yield f"Not counted, without a result (at work, or broken off): {named}{more}"
     if found.repeated:
-        yield f"{len(found.repeated)} results are copies of sessions that are counted already."
+        yield f"Not counted, copies of sessions that are: {len(found.repeated)}"

@@ -1,6 +1,6 @@
 """The report on runs: what `proctor report` shows, and a run at its end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -35,7 +35,9 @@ def report_of(found: Found, settings: Settings) -> Document:
     groups = groups_of(found.rows, settings)
     columns = _columns(groups)
     return Document(
-        shown=tuple(_shown(by, [g for g in groups if g.by == by]) for by in settings.by),
+        shown=tuple(
+            table for by in settings.by for table in _shown(by, [g for g in groups if g.by == by])
+        ),
         remarks=(
             WHAT_SCORES_ARE,
             *remarks_on(found.rows, groups, settings),
@@ -59,51 +61,67 @@ def print_short(results: Iterable[RunResult], console: Console) -> None:
         settings = Settings(by=("model",))
         groups = groups_of(rows, settings)
         remarks = (WHAT_SCORES_ARE, *of_invalid(groups))
-        print_document(Document((_shown("model", groups),), remarks, {}, ()), console)
+        print_document(Document(tuple(_shown("model", groups)), remarks, {}, ()), console)
 
 
-def _shown(by: str, groups: Sequence[Group]) -> Shown:
-    """The table of one way of grouping, with the columns that it needs."""
+def _shown(by: str, groups: Sequence[Group]) -> Iterable[Shown]:
+    """The tables of one way of grouping, with the columns that they need."""
     labels = labels_of(groups)
-    several = by != "model" and len(labels) > 1
-    ks = list(groups[0].passing) if groups else []
-    medals = any(group.medals for group in groups)
-    headers = [*(["model"] if several or by == "model" else []), *([] if by == "model" else [by])]
-    names = len(headers)
-    headers += [] if by == "task" else ["tasks"]
-    headers += ["scored", "ungraded", "invalid", "mean", "SEM", f"{CONFIDENCE:.0%} interval"]
-    for k in ks:
-        headers += [f"pass@{k}"] if k == 1 else [f"pass@{k}", f"pass^{k}"]
-    headers += [*(["medals"] if medals else []), "tokens", "cost, USD", "time"]
-    rows = [
-        (
-            *([labels[group.who]] if several or by == "model" else []),
-            *([] if by == "model" else [group.name or UNKNOWN]),
-            *([] if by == "task" else [str(group.tasks)]),
-            *_cells(group, medals=medals),
-        )
-        for group in groups
-    ]
-    alone = "" if several or by == "model" or not labels else f": {next(iter(labels.values()))}"
-    return Shown(f"by {by}{alone}", tuple(headers), tuple(rows), names)
+    with_model = by == "model" or len(labels) > 1
+    names = [*(["model"] if with_model else []), *([] if by == "model" else [by])]
+    title = f"by {by}" if with_model or not labels else f"by {by}: {next(iter(labels.values()))}"
+
+    def table(title: str, headers: Sequence[str], cells: Callable[[Group], list[str]]) -> Shown:
+        rows: list[tuple[str, ...]] = []
+        for group in groups:
+            name = [labels[group.who]] if with_model else []
+            name += [] if by == "model" else [group.name or UNKNOWN]
+            rows.append((*name, *cells(group)))
+        return Shown(title, (*names, *headers), tuple(rows), len(names))
+
+    more = bool(groups) and any(k > 1 for k in groups[0].passing)
+    tasks = [] if by == "task" else ["tasks"]
+    headers = ["scored", "ungraded", "invalid", "mean", "SEM", f"{CONFIDENCE:.0%} interval"]
+    headers += [] if more else ["pass@1"]
+    headers += ["medals"] if _any_medals(groups) else []
+    headers += ["tokens", "cost, USD", "time"]
+    yield table(
+        title,
+        [*tasks, *headers],
+        lambda group: [str(group.tasks)][: len(tasks)] + _cells(group, headers),
+    )
+    if more:
+        rates = [f"pass{sign}{k}" for k in groups[0].passing for sign in ("@" if k == 1 else "@^")]
+        yield table(f"{title}, passing", rates, _rates)
 
 
-def _cells(group: Group, *, medals: bool) -> list[str]:
+def _any_medals(groups: Iterable[Group]) -> bool:
+    return any(group.medals for group in groups)
+
+
+def _cells(group: Group, headers: Sequence[str]) -> list[str]:
     score = group.score
     interval = UNKNOWN
     if score.low is not None and score.high is not None:
         interval = f"{score.low:.3f} to {score.high:.3f}"
     cells = [str(group.scored), str(group.ungraded), str(group.invalid)]
     cells += [number(score.mean), number(score.sem), interval]
-    for k, passing in group.passing.items():
-        cells.append(_rate(passing.at_least_one, passing, group))
-        if k > 1:
-            cells.append(_rate(passing.every_one, passing, group))
-    if medals:
+    if "pass@1" in headers:
+        cells += _rates(group)
+    if "medals" in headers:
         won = group.medals or {}
         cells.append(", ".join(f"{n} {m}" for m, n in won.items() if n) or UNKNOWN)
     cells += [group.tokens.told(",.0f"), group.cost_usd.told(",.4f")]
     return [*cells, f"{group.time_s:,.0f} s"]
+
+
+def _rates(group: Group) -> list[str]:
+    cells: list[str] = []
+    for k, passing in group.passing.items():
+        cells.append(_rate(passing.at_least_one, passing, group))
+        if k > 1:
+            cells.append(_rate(passing.every_one, passing, group))
+    return cells
 
 
 def _rate(rate: float | None, passing: Passing, group: Group) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -21,12 +22,14 @@ Kind: TypeAlias = Literal["text", "integer", "number"]
 Record: TypeAlias = Mapping[str, str | int | float | None]
 UNKNOWN = "-"
 """How people are shown what there is not."""
-NOT_ON_A_TERMINAL = 160
-"""Columns of text that goes into a file or a pipe."""
+WIDE = 1000
+"""Columns of text that goes into a file or a pipe, where no line is broken."""
+NAME_WIDTH = 40
+"""Longer names are folded on a terminal. Numbers never are: a part of one would be another."""
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$:@^=])|(?<=www)(\.)", re.IGNORECASE)
-"""What means something in Markdown: a colon and ``www.`` since GitHub makes links of addresses."""
+_MARKUP = re.compile(r"[\\`*_\[\]<>#!|~&$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+"""What means something within a line of Markdown; GitHub makes links of bare addresses, too."""
 
 
 @dataclass(frozen=True)
@@ -59,21 +62,27 @@ def print_document(document: Document, console: Console) -> None:
         table = Table(box=None, pad_edge=False, title_justify="left", title_style="bold")
         table.title = Text(visible(shown.title))
         for number, header in enumerate(shown.headers):
-            left = number < shown.names
+            name = number < shown.names
             table.add_column(
-                Text(visible(header)), justify="left" if left else "right", overflow="fold"
+                Text(visible(header)),
+                justify="left" if name else "right",
+                overflow="fold",
+                no_wrap=not name,
+                max_width=NAME_WIDTH if name and console.width < WIDE else None,
             )
         for row in shown.rows:
             table.add_row(*(Text(visible(cell)) for cell in row))
-        console.print(table)
+        anything = console.options.update(width=WIDE)
+        table.width = Measurement.get(console, anything, table).maximum
+        console.print(table, crop=False)
         console.print()
     for remark in document.remarks:
-        console.print(Text(visible(remark)), soft_wrap=not console.is_terminal)
+        console.print(Text(visible(remark)))
 
 
 def as_text(document: Document) -> str:
     """As a terminal shows it, without colours."""
-    console = Console(file=io.StringIO(), width=NOT_ON_A_TERMINAL, color_system=None)
+    console = Console(file=io.StringIO(), width=WIDE, color_system=None)
     print_document(document, console)
     return "".join(f"{line.rstrip()}\n" for line in _written(console).splitlines())
 

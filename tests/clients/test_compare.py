@@ -90,8 +90,8 @@ def test_what_has_no_partner_is_named_and_left_out(compare: Proctor, results: An
         ("spoilt", 1): "invalid in A",
     }  # fmt: skip
     shown = compare().stdout
-    assert "4 tasks and epochs make no pair:" in shown
-    assert "  spoilt, epoch 1: invalid in A" in shown
+    assert "Tasks and epochs that make no pair: 4" in shown
+    assert "No pair: spoilt, epoch 1: invalid in A" in shown
 
 
 def test_one_task_has_a_difference_and_nothing_more(compare: Proctor, results: Any) -> None:

@@ -80,7 +80,7 @@ def test_what_has_no_score_stands_beside_the_mean(proctor: Proctor, results: Any
     assert whole["sem"] is None
     assert whole["low"] is None
     shown = proctor("report", "run").stdout
-    assert "noop: 1 invalid hand-ins stand beside the mean; with a score of 0 they" in shown
+    assert "Invalid hand-ins: 1 of noop, beside the mean; with a score of 0 they" in shown
     assert "Ungraded: b, epoch 1, noop: the sandbox failed" in shown
     assert "Ungraded: c, epoch 1, noop: nothing was graded" in shown
 
@@ -195,7 +195,7 @@ def test_the_same_session_counts_once_and_an_unfinished_one_is_named(
     (path.parents[1] / "working").mkdir()
     (path.parents[1] / "working" / "session.json").write_text("{}")
     done = proctor("report", "run", "run", str(path.parent))
-    assert "1 results are copies" in done.stdout
+    assert "Not counted, copies of sessions that are: 1" in done.stdout
     assert "Not counted, without a result (at work, or broken off): run/working" in done.stdout
     (whole,) = records(proctor, "run", "run")
     assert whole["sessions"] == 1
@@ -263,7 +263,7 @@ def test_names_that_others_wrote_are_shown_as_they_are(proctor: Proctor, results
     assert "[red]`b`<U+202E><U+000A># *title*" in shown
     markdown = proctor("report", "run", "--format", "markdown").stdout
     assert "x\\|y <U+001B" not in markdown
-    assert "x\\|y \\<U\\+001B\\>\\[31m\\[red\\]\\`b\\`" in markdown
+    assert "x\\|y \\<U+001B\\>\\[31m\\[red\\]\\`b\\`" in markdown
     assert "https\\://evil.example \\$a\\_b\\$ \\@you" in markdown
     tables = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in tables[:3]}) == 1
@@ -339,7 +339,8 @@ def test_a_run_of_several_sessions_ends_with_a_short_report(results: Any) -> Non
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""
     print_short(both, console)
-    assert "openai/m      2       2         0        0  0.750  0.250" in console.file.getvalue()
+    (row,) = [line for line in console.file.getvalue().splitlines() if "openai/m" in line]
+    assert row.split()[:6] == ["openai/m", "2", "2", "0", "0", "0.750"]
 
 
 def test_what_the_rows_hold_is_in_order(results: Any) -> None:
@@ -347,3 +348,14 @@ def test_what_the_rows_hold_is_in_order(results: Any) -> None:
         results.write("run", task, 0.5, epoch)
     rows = find([results.root / "run"]).rows
     assert [(row.task, row.epoch) for row in rows] == [("a", 1), ("b", 1), ("b", 2)]
+
+
+def test_a_narrow_terminal_shows_every_digit(results: Any) -> None:
+    paths = [results.write("run", "a" * 60, 0.123, tokens=10**9, **MODEL),
+             results.write("run", "b", 0.457, tokens=10**9, cost=12.3456, **MODEL)]  # fmt: skip
+    both = [RunResult.model_validate_json(path.read_bytes()) for path in paths]
+    console = Console(file=io.StringIO(), width=40, force_terminal=True)
+    print_short(both, console)
+    assert isinstance(console.file, io.StringIO)
+    for shown in ("0.290", "0.167", "0.123 to 0.457", "4,000,000,000", "≥ 12.3456"):
+        assert shown in console.file.getvalue()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proctor.clients.reports.statistics import (
@@ -23,6 +23,7 @@ from proctor.clients.reports.statistics import (
     smallest_p,
 )
 
+unhurried = settings(deadline=None, max_examples=60)
 stats: Any = import_module("scipy.stats")
 scores = st.floats(0, 1, allow_nan=False)
 attempts = st.integers(1, 12).flatmap(
@@ -42,6 +43,7 @@ def clustered(tasks: Sequence[Sequence[float]], weights: Sequence[float]) -> flo
     return float(model.fit(cov_type="cluster", cov_kwds={"groups": np.array(groups)}).bse[0])
 
 
+@unhurried
 @given(st.lists(scores, min_size=2, max_size=30))
 def test_the_standard_error_is_scipys(values: list[float]) -> None:
     assert estimate(values).sem == pytest.approx(stats.sem(values), abs=1e-11)
@@ -99,6 +101,7 @@ def test_with_many_units_the_interval_is_the_normal_one() -> None:
     )
 
 
+@unhurried
 @given(st.lists(scores, max_size=12))
 def test_an_estimate_is_in_order_within_the_scores_and_repeats(values: list[float]) -> None:
     found = estimate(values)
@@ -125,6 +128,7 @@ def test_the_mean_of_nothing_is_unknown() -> None:
     assert mean([]) is None
 
 
+@unhurried
 @given(attempts)
 def test_pass_rates_are_what_counting_every_choice_gives(case: tuple[int, int, int]) -> None:
     n, c, k = case
@@ -133,6 +137,7 @@ def test_pass_rates_are_what_counting_every_choice_gives(case: tuple[int, int, i
     assert pass_hat_k(n, c, k) == pytest.approx(sum(map(all, choices)) / comb(n, k))
 
 
+@unhurried
 @given(attempts)
 def test_pass_rates_are_scipys_hypergeometric_ones(case: tuple[int, int, int]) -> None:
     n, c, k = case
@@ -141,6 +146,7 @@ def test_pass_rates_are_scipys_hypergeometric_ones(case: tuple[int, int, int]) -
     assert pass_hat_k(n, c, k) == pytest.approx(drawn.pmf(k), abs=1e-9)
 
 
+@unhurried
 @given(st.integers(0, 5), st.integers(1, 5))
 def test_too_few_attempts_have_no_pass_rate(n: int, more: int) -> None:
     assert pass_at_k(n, n, n + more) is None
@@ -154,6 +160,7 @@ def test_pass_at_k_has_no_bias() -> None:
     assert expected == pytest.approx(1 - (1 - chance) ** k)
 
 
+@unhurried
 @given(st.lists(st.integers(-20, 20), min_size=2, max_size=9))
 def test_up_to_13_differences_the_test_tries_every_flip(tenths: list[int]) -> None:
     observed = abs(sum(tenths))
@@ -183,6 +190,7 @@ def test_the_smallest_p_is_that_of_differences_of_one_sign(n: int) -> None:
     )
 
 
+@unhurried
 @given(st.lists(st.floats(-1, 1, allow_nan=False), min_size=2, max_size=20))
 def test_a_p_value_is_a_finite_share(differences: list[float]) -> None:
     p = sign_flip_test(differences)
