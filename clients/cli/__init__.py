@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from proctor import __version__
-from proctor.clients.cli import grade, image, judge, mcp_config, run, serve, tasks
+from proctor.clients.cli import (
+    compare,
+    grade,
+    image,
+    judge,
+    mcp_config,
+    report,
+    run,
+    serve,
+    tasks,
+)
 
 app = typer.Typer(
     help="Machine-learning exams for AI agents, served over MCP and graded by execution.",
@@ -19,6 +29,8 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("serve")(serve.serve)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("grade")(grade.grade)
 app.command("verify")(grade.verify)
 app.command("mcp-config")(mcp_config.mcp_config)

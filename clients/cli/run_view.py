@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 
 from proctor.clients.cli.run_live import LiveView, earned
+from proctor.clients.reports.report import print_short
 from proctor.clients.runs.engine import Stage
 from proctor.clients.runs.run import Plan, Watch
 from proctor.schemas.grade import JudgeRecord
@@ -46,6 +47,7 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table)
     _print_remarks(console, results)
+    print_short(results, console)
     console.print(f"Results: {directory}", soft_wrap=True, highlight=False)
 
 

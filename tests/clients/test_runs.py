@@ -76,9 +76,13 @@ class Scripted:
         tell("working", AgentReport(turns=1))
         try:
             await anyio.lowlevel.checkpoint()
-            blame = self.ending(attempt, self.begun[attempt])
+            return self.end(attempt)
         finally:
             self.at_once -= 1
+
+    def end(self, attempt: Attempt) -> RunResult:
+        """The result of an attempt that has begun."""
+        blame = self.ending(attempt, self.begun[attempt])
         return joined(
             attempt,
             Candidate(name=attempt.candidate, agent=attempt.candidate),
@@ -190,15 +194,14 @@ async def test_asked_once_a_run_drains_and_asked_twice_it_closes_what_is_under_w
 
     class Stopped(Scripted):
         async def hold(self, attempt: Attempt, tell: Tell) -> RunResult:
+            tell("working", None)
             stop.ask()
             await anyio.lowlevel.checkpoint()  # asked once: nothing happens to what is under way
             stop.ask()
             with suppress(anyio.get_cancelled_exc_class()):
                 await anyio.sleep_forever()
-            scope = anyio.CancelScope(shield=True)
-            with scope:
-                result = await super().hold(attempt, tell)
-            return result  # pyright: ignore[reportPossiblyUnboundVariable]
+            self.begun[attempt] += 1
+            return self.end(attempt)
 
     engine = Stopped(lambda _attempt, _times: "interrupted")
     (attempt,) = await hold(tmp_path, engine, plan, stop)
