@@ -8,6 +8,7 @@
     │   └── SandboxLostError     was up and is gone
     ├── SessionError         the client: unknown, expired, already submitted, over budget
     ├── ModelError           whoever chose the model: its provider refuses or fails
+    ├── AgentError           whoever brought the agent: it cannot be started, or breaks its contract
     └── GradingError         the operator: the instrument failed, so there is no score
 
 What a command does in a sandbox is data (`ExecResult`), never an error. Builtins are raised where
@@ -45,6 +46,10 @@ class SessionError(ProctorError):
 
 class ModelError(ProctorError):
     """A model cannot be asked: its provider refuses, or failed for too long."""
+
+
+class AgentError(ProctorError):
+    """An agent cannot be loaded, built or started, or does not keep its contract."""
 
 
 class GradingError(ProctorError):

@@ -1,6 +1,6 @@
 """A run's result for one session: AfterQuery's fields, and Proctor's beside them."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime
 
@@ -10,6 +10,18 @@ from proctor.schemas.grade import Grade, Signature
 from proctor.schemas.sandbox import SandboxInfo
 from proctor.schemas.session import SessionState
 from proctor.schemas.task import TaskKind
+
+Confinement: TypeAlias = Literal["in_process", "sandboxed", "container", "unconfined"]
+"""What kept an agent from tasks, results and other sessions.
+
+- ``in_process``: its code, which the researcher trusts, is part of the run; its model has the
+  server's tools and no others.
+- ``sandboxed``: a process in namespaces of its own (bubblewrap) that sees the system, its own
+  program and an empty home, and neither tasks nor results. It shares the network.
+- ``container``: a container of its own; it shares the network.
+- ``unconfined``: an ordinary process of whoever ran it. It could read whatever they can, so what
+  it earned proves only as much as the agent is trusted.
+"""
 
 
 class Step(Value):
@@ -27,6 +39,22 @@ class Step(Value):
     """None where the price is unknown."""
 
 
+class AgentOrigin(Value):
+    """Which agent it was, where it is not one of Proctor's own."""
+
+    command: tuple[str, ...] = ()
+    """Its command line, before anything of a session was put in."""
+    function: str | None = None
+    """``path/to/file.py:function``."""
+    image: str | None = None
+    image_id: str | None = None
+    """The digest of the image that ran."""
+    git: str | None = None
+    """The repository that the image was built from."""
+    revision: str | None = None
+    """Its commit."""
+
+
 class AgentReport(Value):
     """What only the agent knows of its work."""
 
@@ -41,6 +69,9 @@ class AgentReport(Value):
     cost_usd: float | None = None
     """None where no model took part, or its provider or price is silent about it."""
     trace: tuple[Step, ...] = ()
+    confinement: Confinement | None = "in_process"
+    """None where an agent failed before it could tell."""
+    origin: AgentOrigin | None = None
 
 
 class RunResult(Value):
@@ -66,6 +97,10 @@ class RunResult(Value):
     duration_s: float
     sandbox: SandboxInfo | None
     error: str | None
+    confinement: Confinement | None = None
+    """What kept the agent from tasks and results; None where it failed before it could tell."""
+    origin: AgentOrigin | None = None
+    """Which agent it was, where it is not one of Proctor's own."""
     principal: str | None = None
     attempt: int | None = None
     """Which of the principal's sessions on this task it was."""

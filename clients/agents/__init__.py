@@ -1,14 +1,32 @@
-"""Agents: whatever sits the exam. Each gets a connected MCP client, and nothing else of the server.
+"""Agents: whatever sits the exam. Each gets its own session, and nothing else of the server.
 
-An agent is ``async (client, task_id) -> AgentReport``: it works until it has submitted.
+An agent is ``async (exam) -> AgentReport``: it works until it has submitted.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from fastmcp import Client
 
 from proctor.schemas.result import AgentReport
+from proctor.schemas.session import SessionTicket
 
 AnyClient: TypeAlias = Client[Any]
-Agent: TypeAlias = Callable[[AnyClient, str], Awaitable[AgentReport]]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One session, as an agent gets it."""
+
+    task_id: str
+    client: AnyClient
+    """Connected to the session."""
+    ticket: SessionTicket
+    """For agents that connect by themselves."""
+    directory: Path
+    """Where the session's result will lie; an agent may leave files of its own there."""
+
+
+Agent: TypeAlias = Callable[[Exam], Awaitable[AgentReport]]

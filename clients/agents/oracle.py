@@ -6,7 +6,7 @@ It is handed the solutions by whoever starts it; the server never sends one.
 import shlex
 from collections.abc import Mapping
 
-from proctor.clients.agents import Agent, AnyClient
+from proctor.clients.agents import Agent, Exam
 from proctor.schemas.errors import TaskError
 from proctor.schemas.result import AgentReport
 from proctor.schemas.task import Solution
@@ -15,7 +15,8 @@ from proctor.schemas.task import Solution
 def oracle(solutions: Mapping[str, Solution]) -> Agent:
     """Make an agent that knows the solutions, by the task's id."""
 
-    async def replay(client: AnyClient, task_id: str) -> AgentReport:
+    async def replay(exam: Exam) -> AgentReport:
+        client, task_id = exam.client, exam.task_id
         if task_id not in solutions:
             raise TaskError(f"{task_id}: has no reference solution, so oracle cannot work it")
         solution = solutions[task_id]

@@ -12,7 +12,7 @@ from typing import Any, cast
 import anyio
 from fastmcp.exceptions import ToolError
 
-from proctor.clients.agents import Agent, AnyClient
+from proctor.clients.agents import Agent, AnyClient, Exam
 from proctor.clients.agents.model import (
     ContextOverflowError,
     Message,
@@ -50,8 +50,9 @@ def tool_loop(
     """
     prompt = system or files("proctor.clients.agents").joinpath("system.md").read_text("utf-8")
 
-    async def work(client: AnyClient, task_id: str) -> AgentReport:
-        return await _Sitting(client, Model(settings), prompt, turns_of(task_id)).work()
+    async def work(exam: Exam) -> AgentReport:
+        turns = turns_of(exam.task_id)
+        return await _Sitting(exam.client, Model(settings), prompt, turns).work()
 
     return work
 

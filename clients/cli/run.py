@@ -1,12 +1,12 @@
 """``proctor run``: let an agent work tasks, and show what it earned."""
 
 import fnmatch
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.agent_options import AgentOptions, agent_of, with_agent_options
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.model_options import ModelOptions, model_agent, with_model_options
 from proctor.clients.cli.options import (
@@ -22,21 +22,14 @@ from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, signer_of, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from proctor.clients.agents import Agent
     from proctor.clients.runs.run import Plan
     from proctor.schemas.result import RunResult
     from proctor.server.terms import Terms
     from proctor.tasks.catalog import Catalog
 
 
-class AgentName(StrEnum):
-    """The agents that need no model."""
-
-    ORACLE = "oracle"
-    NOOP = "noop"
-
-
 @with_model_options
+@with_agent_options
 @with_judge_options
 @with_sandbox_options
 def run(
@@ -45,12 +38,6 @@ def run(
         typer.Argument(metavar="[TASK]...", help="Ids or globs of tasks; all of them if none."),
     ] = None,
     *,
-    agent: Annotated[
-        AgentName,
-        typer.Option(
-            help="Without --model: oracle replays the reference solutions; noop submits at once."
-        ),
-    ] = AgentName.ORACLE,
     epochs: Annotated[int, typer.Option(min=1, help="Sessions per task.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Sessions at once.")] = 2,
     out: Annotated[
@@ -65,6 +52,7 @@ def run(
     sandboxes: SandboxOptions,
     judging: JudgeOptions,
     modelling: ModelOptions,
+    seating: AgentOptions,
 ) -> None:
     """Work tasks with an agent, through a real MCP client and server, and grade them."""
     from datetime import UTC, datetime
@@ -80,17 +68,19 @@ def run(
     if any(made_directory(directory, "--out").iterdir()):
         usage_error(f"--out {directory} is not empty; choose another")
     model = model_agent(modelling, lambda task_id: catalog[task_id].limits.turns)
+    hidden = [directory, *(path for path in tasks or [])]
+    agent = agent_of(seating, model, catalog, hidden)
     plan = Plan(
         attempts=[Attempt(task_id=t, epoch=e) for t in chosen for e in range(1, epochs + 1)],
-        agent=model or _agent(agent, catalog),
-        agent_name="tool_loop" if model else agent.value,
+        agent=agent.agent,
+        agent_name=agent.name,
         out=directory,
         concurrency=concurrency,
         seal=signer.seal if (signer := signer_of(sign_key)) else lambda result: result,
     )
     judge = judge_of(judging)
     terms = terms_of(feedback, sign_key, judge, after="none")
-    if judge is None and model is None:
+    if judge is None and not agent.may_ask_a_model:
         complain("proctor: no model takes part in this run")
     try:
         results = anyio.run(_run, plan, catalog, sandboxes, terms)
@@ -113,15 +103,6 @@ def _chosen(catalog: "Catalog", patterns: list[str]) -> list[str]:
             usage_error(f"no task matches {pattern!r}; 'proctor tasks list' names them")
         chosen.update(dict.fromkeys(matching))
     return list(chosen)
-
-
-def _agent(name: AgentName, catalog: "Catalog") -> "Agent":
-    from proctor.clients.agents.noop import noop
-    from proctor.clients.agents.oracle import oracle
-
-    if name is AgentName.NOOP:
-        return noop
-    return oracle({task.id: task.solution for task in catalog if task.solution is not None})
 
 
 async def _run(

@@ -16,7 +16,8 @@ from fastmcp.client.auth import BearerAuth
 from fastmcp.client.transports import StreamableHttpTransport
 
 from proctor import __version__
-from proctor.clients.agents import Agent
+from proctor.clients.agents import Agent, Exam
+from proctor.clients.agents.python_file import raised_at
 from proctor.clients.runs.owner import Owner
 from proctor.schemas.base import Value
 from proctor.schemas.errors import ProctorError
@@ -107,7 +108,7 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
         session_id = ticket.session_id
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_tell_of_grading, owner, session_id, attempt, watch)
-            report, error = await _work(plan.agent, ticket, attempt)
+            report, error = await _work(plan.agent, ticket, attempt, plan.out / attempt.label)
             tasks.cancel_scope.cancel()
         if error is not None:
             await owner.abandon(session_id)
@@ -121,8 +122,10 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
         task_id=attempt.task_id,
         agent=plan.agent_name,
         model=report.model,
-        answer=report.answer,
-        metadata=report.model_dump(exclude={"answer", "model", "trace"}),
+        answer=report.answer or _submitted(record),
+        metadata=_metadata(report, record),
+        confinement=report.confinement,
+        origin=report.origin,
         trace=report.trace,
         evaluation=record.grade if record else None,
         epoch=attempt.epoch,
@@ -135,6 +138,18 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
         proctor_version=__version__,
         **_conditions(record),
     )
+
+
+def _submitted(record: SessionRecord | None) -> str:
+    """What was handed in, for an agent that did so without telling us."""
+    return record.submission.answer if record and record.submission else ""
+
+
+def _metadata(report: AgentReport, record: SessionRecord | None) -> dict[str, Any]:
+    told = report.model_dump(exclude={"answer", "model", "trace", "confinement", "origin"})
+    if record and not report.tool_calls:  # an agent that connects by itself cannot count for us
+        told["tool_calls"] = record.tool_calls
+    return told
 
 
 def _conditions(record: SessionRecord | None) -> dict[str, Any]:
@@ -151,17 +166,18 @@ async def _tell_of_grading(owner: Owner, session_id: str, attempt: Attempt, watc
 
 
 async def _work(
-    agent: Agent, ticket: SessionTicket, attempt: Attempt
+    agent: Agent, ticket: SessionTicket, attempt: Attempt, directory: Path
 ) -> tuple[AgentReport, str | None]:
     """Let the agent work; an agent that fails has an empty report and a reason."""
     transport = StreamableHttpTransport(ticket.url, auth=BearerAuth(ticket.token))
     try:
         async with Client(transport, timeout=CALL_WITHIN_S) as client:
-            return await agent(client, attempt.task_id), None
+            return await agent(Exam(attempt.task_id, client, ticket, directory)), None
     except ProctorError as error:
-        return AgentReport(), str(error)
+        return AgentReport(confinement=None), str(error)
     except Exception as error:  # noqa: BLE001 - an agent is anybody's code; its failure is a result
-        return AgentReport(), f"the agent failed: {type(error).__name__}: {error}"
+        problem = f"the agent failed: {type(error).__name__}: {error}{raised_at(error)}"
+        return AgentReport(confinement=None), problem
 
 
 async def write_json(path: Path, value: Value) -> None:
