@@ -4,8 +4,9 @@ Its image's own command is run. Beside the variables that any agent outside our 
 finds the texts in ``PROCTOR_PROMPT`` and ``PROCTOR_MCP_CONFIG``, as no file of ours is there.
 
 It shares the host's network, so that it reaches a server on loopback and its provider. So it
-reaches whatever else listens on this machine's loopback, too; the session's token is all that it
-holds of ours. It has no capability and can gain none, and sees no file of the host.
+reaches whatever else listens on this machine's loopback, or on an abstract socket, too. The
+session's token is all that it holds of ours; it has no capability and can gain none, and sees no
+file of the host.
 """
 
 from collections.abc import Mapping

@@ -12,6 +12,8 @@ LOG_BYTES = 4 << 20
 """Of each stream."""
 TAIL_BYTES = 1 << 20
 """Of stdout, kept beside the log: agents end with what they have to say."""
+LINE_BYTES = 1 << 16
+"""A longer one is passed on in pieces."""
 SHORTEST_SECRET = 8
 """A variable shorter than this hides nothing, and would be found in any text."""
 HIDDEN = b"[redacted]"
@@ -65,20 +67,23 @@ class AgentLog:
 
 
 class _Redactor:
-    """Replaces secrets in a stream, wherever it is cut into pieces."""
+    """Passes whole lines on, without secrets, wherever the stream is cut into pieces."""
 
     def __init__(self, secrets: Collection[str]) -> None:
-        long = {secret.encode() for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        lines = {line for secret in secrets for line in secret.splitlines()}
+        long = {line.encode() for line in lines if len(line) >= SHORTEST_SECRET}
         self._secrets = sorted(long, key=len, reverse=True)
         self._keep = max((len(secret) - 1 for secret in self._secrets), default=0)
         self._held = b""
 
     def add(self, data: bytes) -> bytes:
-        """What can be shown by now; the end is held back, as a secret may begin there."""
+        """What can be shown by now."""
         held = self._held + data
         for secret in self._secrets:
             held = held.replace(secret, HIDDEN)
-        size = max(0, len(held) - self._keep)
+        size = held.rfind(b"\n") + 1
+        if len(held) - size > LINE_BYTES:
+            size = len(held) - self._keep  # a secret may begin there
         self._held = held[size:]
         return held[:size]
 

@@ -4,12 +4,17 @@ What the switches do was seen by running Claude Code 2.1.330 and Codex 0.169.0 a
 that wrote down which tools it was offered.
 """
 
-import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from proctor.clients.agents.command import SERVER, Report
+
+
+EVENT = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,8 @@ def _of_codex(last: str) -> dict[str, Any]:
 def _events(last: str) -> Iterator[dict[str, Any]]:
     """The JSON objects among the last lines, backwards."""
     for line in reversed(last.splitlines()):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            yield event
+        with suppress(ValidationError):
+            yield EVENT.validate_json(line)
 
 
 PRESETS = {
