@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from proctor.sandbox_backends.bubblewrap import (
     ETC,
+    FOR_ALL,
     SHARED_MEMORY_BYTES,
     TMP_BYTES,
     Walls,
@@ -54,8 +55,12 @@ class View:
             if not path.exists():
                 return f"there is no {path}"
             real = path.resolve()
-            for place in (*self.hidden, *own_places()):
-                if real.is_dir() and real.is_relative_to(place):
+            wanted = FOR_ALL if real.is_dir() else FOR_ALL & 0o444
+            if os.geteuid() == 0 and real.stat().st_mode & wanted != wanted:
+                return f"an agent has no right of root's, to read {path}; 'chmod a+rX' lets it"
+            ours = own_places() if real.is_dir() else ()  # an example in a checkout is no secret
+            for place in (*self.hidden, *ours):
+                if real.is_relative_to(place):
                     return f"{path} lies in {place}, which no agent may see"
         return None
 

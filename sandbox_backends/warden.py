@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proctor.sandbox_backends.helper.processes import (
     KILL_WITHIN_S,
@@ -23,32 +24,34 @@ from proctor.sandbox_backends.helper.processes import (
     wake_on_child,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PR_SET_PDEATHSIG = 1
 CANNOT_RUN = 127
 BOOT = """\
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 from proctor.sandbox_backends.warden import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
 """
 """The environment is the command's, so it cannot say where this package is."""
 
 
-def watched(argv: list[str]) -> list[str]:
-    """The command line that runs `argv` under a warden."""
+def watched(argv: Sequence[str]) -> list[str]:
+    """The command line that has this process run `argv` under a warden."""
     root = Path(__file__).parent.parent.parent
-    return [sys.executable, "-I", "-S", "-c", BOOT, str(root), *argv]
+    return [sys.executable, "-I", "-S", "-c", BOOT, str(root), str(os.getpid()), *argv]
 
 
-def main(argv: list[str]) -> int:
-    """Run `argv`; its exit code, as a shell tells it."""
+def main(starter: int, argv: list[str]) -> int:
+    """Run `argv` for as long as the process `starter` lives; its exit code, as a shell tells it."""
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     woken = wake_on_child()
-    starter = os.getppid()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != starter:
+    if os.getppid() != starter:  # it was gone before it could be watched
         return CANNOT_RUN
     try:
         command = os.posix_spawnp(argv[0], argv, os.environ, setsigdef=(signal.SIGPIPE,))

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from proctor.clients.agents.command import SERVER, Report
 
-
 EVENT = TypeAdapter(dict[str, Any])
 
 
@@ -60,7 +59,8 @@ def _of_codex(last: str) -> dict[str, Any]:
             told["prompt_tokens"] += usage.get("input_tokens") or 0
             told["reply_tokens"] += usage.get("output_tokens") or 0
         elif event.get("type") == "turn.failed":
-            told["errors"] = (str((event.get("error") or {}).get("message")), *told["errors"])
+            error: dict[str, Any] = event.get("error") or {}
+            told["errors"] = (str(error.get("message")), *told["errors"])
         elif item.get("type") == "agent_message":
             told.setdefault("answer", str(item.get("text", "")))
     return told

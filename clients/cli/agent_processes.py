@@ -1,7 +1,6 @@
 """Agents as processes of this machine: behind walls where there are any, else as they are."""
 
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -38,7 +37,7 @@ class Plain:
     async def run(self, errand: Errand, hear: Hear) -> int:
         """As `Launcher.run` has it."""
         env = {**_inherited(), "HOME": str(Path.home()), **errand.env}
-        return await _run(watched(list(errand.argv)), errand, env, hear, stop=signal.SIGTERM)
+        return await _run(errand.argv, errand, env, hear)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Walled:
         files = {path: path.read_bytes() for path in (errand.prompt, errand.mcp_config)}
         files |= _copies(self.home_files)
         with walled(errand.argv, self.view, errand.directory, files) as (argv, inherit):
-            return await _run(argv, errand, env, hear, stop=signal.SIGKILL, inherit=inherit)
+            return await _run(argv, errand, env, hear, inherit)
 
 
 def walls_problem(view: View) -> str | None:
@@ -94,14 +93,17 @@ async def _run(
     errand: Errand,
     env: Mapping[str, str],
     hear: Hear,
-    *,
-    stop: signal.Signals,
     inherit: Sequence[int] = (),
 ) -> int:
+    """Run a command under a warden.
+
+    With bubblewrap, too: it asks to die with its parent a moment after its start, and until then
+    would outlive it.
+    """
     with errand.prompt.open("rb") as prompt:
         try:
             process = await anyio.open_process(
-                argv,
+                watched(argv),
                 stdin=prompt,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -117,7 +119,7 @@ async def _run(
         return process.returncode or 0
     finally:
         with anyio.CancelScope(shield=True):
-            await _stop(process, stop)
+            await _stop(process)
 
 
 async def _listen(process: Process, hear: Hear) -> None:
@@ -135,10 +137,10 @@ async def _listen(process: Process, hear: Hear) -> None:
         tasks.cancel_scope.deadline = anyio.current_time() + DRAIN_WITHIN_S
 
 
-async def _stop(process: Process, number: signal.Signals) -> None:
-    """End a process that has not ended, with all that it started."""
+async def _stop(process: Process) -> None:
+    """Have a warden that has not ended kill what it watches over, and end."""
     with suppress(ProcessLookupError):
-        process.send_signal(number)
+        process.terminate()
     with anyio.move_on_after(STOP_WITHIN_S):
         await process.wait()
     if process.returncode is None:
