@@ -27,6 +27,8 @@ class Exam:
     """For agents that connect by themselves."""
     directory: Path
     """Where the session's result will lie; an agent may leave files of its own there."""
+    settled: Callable[[], Awaitable[object]]
+    """Returns once nothing more will happen to the session, for whoever would not notice."""
 
 
 Agent: TypeAlias = Callable[[Exam], Awaitable[AgentReport]]

@@ -10,7 +10,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -20,7 +20,7 @@ from fastmcp.exceptions import ToolError
 
 from proctor.clients.agents import AnyClient, Exam
 from proctor.clients.agents.log import AgentLog, Stream
-from proctor.schemas.errors import AgentError
+from proctor.schemas.errors import AgentError, ProctorError
 from proctor.schemas.result import AgentOrigin, AgentReport, Confinement
 
 GRACE_S = 1.0
@@ -109,6 +109,8 @@ class Outsider:
     report: Report = _nothing
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     """Variables that are no secret."""
+    linger_s: float = 60.0
+    """How long it may go on once its work is graded, to say its last."""
 
     async def sit(self, exam: Exam) -> AgentReport:
         """Sit one exam: an `Agent`."""
@@ -122,7 +124,8 @@ class Outsider:
             errand = self._errand(exam, place, prompt)
             left_s = exam.ticket.time_s + GRACE_S - (time.monotonic() - began)
             with anyio.move_on_after(left_s) as time_limit:
-                if code := await self.launcher.run(errand, log.hear):
+                code = await self._run(errand, log, exam)
+                if code:
                     errors.append(f"the agent's process ended with exit code {code}")
             if time_limit.cancelled_caught:
                 errors.append("the agent was still at work when its time was up")
@@ -139,6 +142,25 @@ class Outsider:
             origin=self.origin,
             **told,
         )
+
+    async def _run(self, errand: Errand, log: AgentLog, exam: Exam) -> int | None:
+        """Run it to its end; its exit code, or None if it had to be told that all is over."""
+        code = None
+
+        async def end_with_the_session() -> None:
+            with suppress(ProctorError):
+                await exam.settled()
+                await anyio.sleep(self.linger_s)
+                tasks.cancel_scope.cancel()
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(end_with_the_session)
+                code = await self.launcher.run(errand, log.hear)
+                tasks.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        return code
 
     def _errand(self, exam: Exam, place: Path, prompt: str) -> Errand:
         url, token = exam.ticket.url, exam.ticket.token

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ async def _hold(plan: Plan, owner: Owner, attempt: Attempt, watch: Watch) -> Run
         session_id = ticket.session_id
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_tell_of_grading, owner, session_id, attempt, watch)
-            report, error = await _work(plan.agent, ticket, attempt, plan.out / attempt.label)
+            report, error = await _work(plan, owner, ticket, attempt)
             tasks.cancel_scope.cancel()
         if error is not None:
             await owner.abandon(session_id)
@@ -166,13 +167,20 @@ async def _tell_of_grading(owner: Owner, session_id: str, attempt: Attempt, watc
 
 
 async def _work(
-    agent: Agent, ticket: SessionTicket, attempt: Attempt, directory: Path
+    plan: Plan, owner: Owner, ticket: SessionTicket, attempt: Attempt
 ) -> tuple[AgentReport, str | None]:
     """Let the agent work; an agent that fails has an empty report and a reason."""
     transport = StreamableHttpTransport(ticket.url, auth=BearerAuth(ticket.token))
     try:
         async with Client(transport, timeout=CALL_WITHIN_S) as client:
-            return await agent(Exam(attempt.task_id, client, ticket, directory)), None
+            exam = Exam(
+                task_id=attempt.task_id,
+                client=client,
+                ticket=ticket,
+                directory=plan.out / attempt.label,
+                settled=partial(owner.settled, ticket.session_id),
+            )
+            return await plan.agent(exam), None
     except ProctorError as error:
         return AgentReport(confinement=None), str(error)
     except Exception as error:  # noqa: BLE001 - an agent is anybody's code; its failure is a result

@@ -8,19 +8,26 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import anyio.lowlevel
 import docker
 import pytest
+from fastmcp import Client, FastMCP
 from hypothesis import given
 from hypothesis import strategies as st
 
 import proctor
+from proctor.clients.agents import Exam
+from proctor.clients.agents.command import Errand, Hear, Outsider
 from proctor.clients.agents.log import HIDDEN, LOG_BYTES, AgentLog
 from proctor.clients.agents.presets import PRESETS
 from proctor.sandbox_backends.local import bubblewrap_problem
+from proctor.schemas.errors import AgentError
+from proctor.schemas.result import AgentReport, Confinement
+from proctor.schemas.session import SessionTicket
 
 REQUIRE_BUBBLEWRAP = "PROCTOR_REQUIRE_BUBBLEWRAP"
 SITTER = Path(__file__).with_name("sitter.py")
@@ -261,6 +268,63 @@ EVENTS: dict[str, list[dict[str, Any]]] = {
                                              "output_tokens": 40}},
     ],
 }  # fmt: skip
+
+
+# What every launcher can rely on
+
+
+class Launched:
+    """A launcher of the test's own: it does what it is told, as a program would."""
+
+    confinement: Confinement = "unconfined"
+
+    def __init__(self, work: Callable[[], Awaitable[int]]) -> None:
+        self._work = work
+
+    async def run(self, errand: Errand, hear: Hear) -> int:
+        assert errand.prompt.is_file()
+        hear("stdout", b"my last words")
+        return await self._work()
+
+
+async def sit(tmp_path: Path, work: Callable[[], Awaitable[int]]) -> tuple[AgentReport, list[str]]:
+    """Sit an exam whose session has settled; the report, and what was handed in."""
+    server = FastMCP("exam")
+    handed_in: list[str] = []
+
+    @server.tool
+    def status() -> str:
+        return "the task"
+
+    @server.tool
+    def submit(answer: str) -> str:
+        handed_in.append(answer)
+        return "Handed in."
+
+    names = {"session_id": "1", "token": "t" * 20, "url": "u", "url_with_token": "v"}
+    ticket = SessionTicket.model_validate({**names, "time_s": 60})
+    async with Client(server) as client:
+        exam = Exam("mini", client, ticket, tmp_path, anyio.lowlevel.checkpoint)
+        report = await Outsider(Launched(work), ("x",), linger_s=0).sit(exam)
+    del status, submit
+    return report, handed_in
+
+
+async def test_an_agent_that_goes_on_after_its_grade_is_ended(tmp_path: Path) -> None:
+    async def go_on() -> int:
+        await anyio.sleep_forever()
+        return 0
+
+    report, handed_in = await sit(tmp_path, go_on)
+    assert (report.errors, handed_in) == ((), ["my last words"])
+
+
+async def test_an_agent_that_cannot_be_started_has_no_report(tmp_path: Path) -> None:
+    async def fail() -> int:
+        raise AgentError("no such thing")
+
+    with pytest.raises(AgentError, match="no such thing"):
+        await sit(tmp_path, fail)
 
 
 # The log
