@@ -67,11 +67,14 @@ class Container:
 class Complaints:
     """The last of what a container's first process wrote to stderr: why it did not come up."""
 
-    def __init__(self) -> None:
+    def __init__(self, hear: Callable[[bytes], object] = lambda _: None) -> None:
+        """Begin; `hear` is told all of it."""
+        self._hear = hear
         self._last = b""
 
     def add(self, data: bytes) -> None:
         """Keep the end of it."""
+        self._hear(data)
         self._last = (self._last + data)[-COMPLAINT_BYTES:]
 
     def __str__(self) -> str:
@@ -119,11 +122,14 @@ class Engine:
             await run_sync(self._client.close)
 
     @asynccontextmanager
-    async def container(self, settings: Mapping[str, Any]) -> AsyncGenerator[Container]:
+    async def container(
+        self, settings: Mapping[str, Any], complaints: Complaints | None = None
+    ) -> AsyncGenerator[Container]:
         """Run a container for as long as the context lasts.
 
         Args:
             settings: As docker-py's ``containers.create`` takes them.
+            complaints: Where its stderr goes, as its stdout is read.
 
         Raises:
             SandboxStartError: It did not start; nothing is left behind.
@@ -131,7 +137,8 @@ class Engine:
         await self._remove_left()
         made = await self._call(partial(self._client.containers.create, **settings))
         try:
-            async with self._attached(str(made.id)) as (stream, complaints):
+            complaints = complaints or Complaints()
+            async with self._attached(str(made.id)) as stream:
                 await self._call(made.start)
                 stdout = _Stdout(stream, complaints)
                 image = str(made.attrs.get("Image", ""))
@@ -141,13 +148,13 @@ class Engine:
                 await run_sync(self._remove, str(made.id), abandon_on_cancel=True)
 
     @asynccontextmanager
-    async def _attached(self, container_id: str) -> AsyncGenerator[tuple[SocketStream, Complaints]]:
+    async def _attached(self, container_id: str) -> AsyncGenerator[SocketStream]:
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         held = await self._call(
             partial(self._client.api.attach_socket, container_id, params=wanted)
         )
         async with await _as_stream(held) as stream:
-            yield stream, Complaints()
+            yield stream
 
     def _remove(self, container_id: str) -> None:
         """Remove a container that may be going by itself; bear in mind one that stays."""
@@ -169,6 +176,11 @@ class Engine:
         with anyio.move_on_after(REMOVE_WITHIN_S):
             for each in tuple(self._left):
                 await run_sync(self._remove, each, abandon_on_cancel=True)
+
+    async def exit_code(self, container_id: str) -> int:
+        """How a container ended that is there to be removed; waits a while for its end."""
+        ended = await self._call(partial(self._client.api.wait, container_id))
+        return int(ended["StatusCode"])
 
     async def fate(self, container_id: str) -> str:
         """Why a container is gone, as far as the engine still knows."""
@@ -220,6 +232,15 @@ class Engine:
             raise _failure(error) from error
         return True
 
+    async def image_id(self, name: str) -> str:
+        """The digest of an image that it holds.
+
+        Raises:
+            SandboxStartError: It does not hold it.
+        """
+        found = await self._call(partial(self._client.api.inspect_image, name))
+        return str(found["Id"])
+
     async def pull(self, name: str) -> None:
         """Fetch an image from its registry.
 
@@ -235,11 +256,11 @@ class Engine:
 
     async def build(
         self,
-        files: Mapping[str, bytes],
+        source: Mapping[str, bytes] | Path,
         options: Mapping[str, Any],
         say: Callable[[str], object],
     ) -> None:
-        """Build an image from `files`, with docker-py's `options` of ``build``.
+        """Build an image from files or a directory, with docker-py's `options` of ``build``.
 
         `say` is told every line of its progress.
 
@@ -247,12 +268,16 @@ class Engine:
             SandboxStartError: It cannot be built.
         """
         last = deque[str](maxlen=LAST_LINES)  # of the step that fails
+        context: dict[str, Any] = (
+            {"path": str(source)}
+            if isinstance(source, Path)
+            else {"fileobj": _context(source), "custom_context": True}
+        )
 
         def build() -> None:
             error = ""
             for line in self._client.api.build(
-                fileobj=_context(files),
-                custom_context=True,
+                **context,
                 decode=True,
                 rm=True,
                 forcerm=True,

@@ -10,6 +10,7 @@
     ├── ModelError           whoever chose the model: its provider refuses or fails
     ├── RunError             whoever started a run: its directory, its budget, what it is to hold
     ├── BudgetSpentError     whoever set a cap: nothing is left of its tokens, money or time
+    ├── AgentError           whoever brought the agent: it cannot be started, or breaks its contract
     └── GradingError         the operator: the instrument failed, so there is no score
 
 What a command does in a sandbox is data (`ExecResult`), never an error. Builtins are raised where
@@ -60,6 +61,10 @@ class BudgetSpentError(ProctorError):
         super().__init__(message)
         self.limit = limit
         """Which cap: ``session_tokens``, ``run_usd``."""
+
+
+class AgentError(ProctorError):
+    """An agent cannot be loaded, built or started, or does not keep its contract."""
 
 
 class GradingError(ProctorError):

@@ -16,6 +16,33 @@ Blame: TypeAlias = Literal["task", "agent", "model", "server", "budget", "interr
 """Whose doing it is that a session has no grade: ``model`` is its provider, ``server`` the server,
 its sandbox or the way to it, ``budget`` whoever left no money or tokens for a first turn, and
 ``interrupted`` whoever stopped the run."""
+Confinement: TypeAlias = Literal["in_process", "sandboxed", "container", "unconfined"]
+"""What kept an agent from tasks, results and other sessions.
+
+- ``in_process``: its code, which the researcher trusts, is part of the run; its model has the
+  server's tools and no others.
+- ``sandboxed``: a process in namespaces of its own (bubblewrap) that sees the system, its own
+  program and an empty home, and neither tasks nor results. It shares the network.
+- ``container``: a container of its own; it shares the network.
+- ``unconfined``: an ordinary process of whoever ran it. It could read whatever they can, so what
+  it earned proves only as much as the agent is trusted.
+"""
+
+
+class AgentOrigin(Value):
+    """Which agent it was, where it is not one of Proctor's own."""
+
+    command: tuple[str, ...] = ()
+    """Its command line, before anything of a session was put in."""
+    function: str | None = None
+    """``path/to/file.py:function``."""
+    image: str | None = None
+    image_id: str | None = None
+    """The digest of the image that ran."""
+    git: str | None = None
+    """The repository that the image was built from."""
+    revision: str | None = None
+    """Its commit."""
 
 
 class AgentReport(Value):
@@ -40,6 +67,9 @@ class AgentReport(Value):
     trace: tuple[Step, ...] = ()
     tools: tuple[dict[str, Any], ...] = ()
     """What the model was offered, as it was told; part of the trajectory, not of a result."""
+    confinement: Confinement | None = "in_process"
+    """None where an agent failed before it could tell."""
+    origin: AgentOrigin | None = None
 
 
 class RunResult(Value):
@@ -67,6 +97,10 @@ class RunResult(Value):
     error: str | None
     blame: Blame | None = None
     """None where there is a grade, or none was wanted."""
+    confinement: Confinement | None = None
+    """What kept the agent from tasks and results; None where it failed before it could tell."""
+    origin: AgentOrigin | None = None
+    """Which agent it was, where it is not one of Proctor's own."""
     principal: str | None = None
     attempt: int | None = None
     """Which of the principal's sessions on this task it was."""

@@ -1,5 +1,6 @@
 """A run: tasks, worked by candidates, over and over; and what it was made of."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -12,6 +13,10 @@ DIGEST = 64
 """Characters of a SHA-256."""
 
 
+NO_MODEL = frozenset({"oracle", "noop"})
+"""The agents that surely ask none."""
+
+
 class Candidate(Value):
     """An agent as it sits the exam."""
 
@@ -21,6 +26,19 @@ class Candidate(Value):
     model: str | None = None
     settings: Mapping[str, Any] = {}
     """How its model is asked."""
+
+    @classmethod
+    def of(
+        cls, agent: str, model: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> "Candidate":
+        """A candidate, named by its model, or by the agent where it has none."""
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", model or agent).strip("-.") or "agent"
+        return cls(name=name, agent=agent, model=model, settings=settings or {})
+
+    @property
+    def may_ask_a_model(self) -> bool:
+        """Whether it is none of the agents that surely do not."""
+        return self.agent not in NO_MODEL
 
 
 class Attempt(Value):

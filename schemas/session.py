@@ -50,6 +50,8 @@ class SessionTicket(Value):
     """The MCP endpoint; takes the token as bearer."""
     url_with_token: str
     """The same for clients that cannot send headers."""
+    time_s: float
+    """Seconds until the server hands the work in by itself, counted from when it sent this."""
 
 
 class Submission(Value):

@@ -107,6 +107,7 @@ class OwnerAPI:
             token=session.token,
             url=f"{base}mcp",
             url_with_token=f"{base}s/{session.token}/mcp",
+            time_s=session.time_left_s,
         )
         return _json(ticket, status_code=201)
 

@@ -28,6 +28,8 @@ class Exam:
     """For agents that connect by themselves."""
     directory: Path
     """Where the session's result will lie; an agent may leave files of its own there."""
+    settled: Callable[[], Awaitable[object]]
+    """Returns once nothing more will happen to the session, for whoever would not notice."""
     tell: Callable[[AgentReport], None] = lambda _: None
     """To be told what has been done so far, the trace included: it is shown, counted and kept."""
 

@@ -1,7 +1,6 @@
 """Which model works the tasks: options, and what they stand for."""
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,12 +103,8 @@ def model_agents(
     agents: list[tuple[Candidate, Agent]] = []
     for model in options.model or ():
         settings = _settings(options, model)
-        candidate = Candidate(
-            name=re.sub(r"[^A-Za-z0-9.-]+", "-", model).strip("-."),
-            agent="tool_loop",
-            model=model,
-            settings=settings.model_dump(mode="json", exclude={"model"}, exclude_none=True),
-        )
+        asked = settings.model_dump(mode="json", exclude={"model"}, exclude_none=True)
+        candidate = Candidate.of("tool_loop", model, asked)
         if any(other.name == candidate.name for other, _ in agents):
             usage_error(f"--model {model} is named twice; for more sessions use --epochs")
         agents.append((candidate, _agent(options, settings, turns_of, run)))

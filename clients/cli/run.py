@@ -1,11 +1,11 @@
 """``proctor run``: let agents work tasks, and show what they earned."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.agent_options import AgentOptions, other_agents, with_agent_options
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.model_options import ModelOptions, model_agents, with_model_options
 from proctor.clients.cli.options import (
@@ -23,21 +23,12 @@ from proctor.clients.cli.sandboxes import SandboxOptions, with_sandbox_options
 from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, signer_of, terms_of
 
 if TYPE_CHECKING:
-    from proctor.clients.agents import Agent
     from proctor.clients.cli.run_held import Outcome
     from proctor.clients.runs.directory import RunDirectory
-    from proctor.schemas.run import Candidate
-    from proctor.tasks.catalog import Catalog
-
-
-class AgentName(StrEnum):
-    """The agents that need no model."""
-
-    ORACLE = "oracle"
-    NOOP = "noop"
 
 
 @with_model_options
+@with_agent_options
 @with_judge_options
 @with_sandbox_options
 @with_run_limits
@@ -49,12 +40,6 @@ def run(
         typer.Argument(metavar="[TASK]...", help="Ids or globs of tasks; all of them if none."),
     ] = None,
     *,
-    agent: Annotated[
-        AgentName,
-        typer.Option(
-            help="Without --model: oracle replays the reference solutions; noop submits at once."
-        ),
-    ] = AgentName.ORACLE,
     epochs: Annotated[int, typer.Option(min=1, help="Sessions per task and agent.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Sessions at once.")] = 2,
     out: Annotated[
@@ -105,6 +90,7 @@ def run(
     limits: RunLimits,
     sandboxes: SandboxOptions,
     judging: JudgeOptions,
+    seating: AgentOptions,
     modelling: ModelOptions,
 ) -> None:
     """Work tasks with agents, through a real MCP client and server, and grade them."""
@@ -120,13 +106,16 @@ def run(
     )
     turns = {card.id: card.limits.turns for card in cards}
     budget = limits.budget()
-    sitting = model_agents(modelling, turns.__getitem__, budget) or _own(agent, catalog)
-    judge = judge_of(judging)
     directory = RunDirectory(resume.absolute() if resume else _new_directory(out))
+    sitting = model_agents(modelling, turns.__getitem__, budget)
+    hidden = [directory.path, *(tasks or ()), *choice.files]
+    sitting = other_agents(seating, catalog, hidden, models=bool(sitting)) or sitting
+    judge = judge_of(judging)
     conditions = conditions_of(
         limits,
         sandboxes,
         judging,
+        seating,
         feedback=feedback,
         server=server,
         graded=not no_eval,
@@ -136,7 +125,7 @@ def run(
     lock = lock_of(given_flags(ctx), cards, [each for each, _ in sitting], epochs, conditions)
     if resume:
         lock = agreed(lock, directory, accept=accept_changes)
-    if judge is None and not any(candidate.model for candidate, _ in sitting):
+    if judge is None and not any(candidate.may_ask_a_model for candidate, _ in sitting):
         complain("proctor: no model takes part in this run")
     signer = signer_of(sign_key)
     plan = Plan(
@@ -175,19 +164,6 @@ def _new_directory(out: Path | None) -> Path:
     if any(made.iterdir()):
         usage_error(f"--out {path} is not empty; choose another")
     return made
-
-
-def _own(name: AgentName, catalog: "Catalog") -> "list[tuple[Candidate, Agent]]":
-    """The agents that need no model."""
-    from proctor.clients.agents.noop import noop
-    from proctor.clients.agents.oracle import oracle
-    from proctor.schemas.run import Candidate
-
-    candidate = Candidate(name=name.value, agent=name.value)
-    if name is AgentName.NOOP:
-        return [(candidate, noop)]
-    solutions = {task.id: task.solution for task in catalog if task.solution is not None}
-    return [(candidate, oracle(solutions))]
 
 
 def _exit_code(outcome: "Outcome", directory: "RunDirectory", *, graded: bool) -> int:

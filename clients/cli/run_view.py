@@ -66,7 +66,9 @@ def _print_remarks(console: Console, results: Sequence[RunResult]) -> None:
     for result in results:
         if result.error:
             console.print(f"{result.task_id}: {result.error}", markup=False, highlight=False)
-    if not judges and not any(result.model for result in results):
+    if any(result.confinement == "unconfined" for result in results):
+        console.print("unconfined: the agent was an ordinary process, free to read tasks.")
+    if not judges and not any(result.model or result.origin for result in results):
         console.print("No model took part.")
 
 

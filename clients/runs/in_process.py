@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import anyio
 import httpx2
@@ -14,6 +15,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 
 from proctor.clients.agents import Agent, AnyClient, Exam, told_of
 from proctor.clients.agents.atif import as_atif
+from proctor.clients.agents.python_file import raised_at
 from proctor.clients.runs.directory import TRAJECTORY, RunDirectory
 from proctor.clients.runs.engine import Tell
 from proctor.clients.runs.joined import blame, joined
@@ -86,7 +88,7 @@ class _Sitting:
         self._tell = tell
         self._ticket: SessionTicket | None = None
         self._told = 0
-        self.report = AgentReport()
+        self.report = AgentReport(confinement=None)
         self.record: SessionRecord | None = None
 
     async def hold(self) -> tuple[Blame, str] | None:
@@ -126,12 +128,19 @@ class _Sitting:
         except httpx2.HTTPError as error:
             return "server", f"the server does not answer: {type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001 - an agent is anybody's code; its failure is a result
-            return "agent", told_of(error)
+            return "agent", told_of(error) + raised_at(error)
         return None
 
     async def _work_with(self, client: AnyClient, ticket: SessionTicket) -> None:
         place = self._engine.directory.path / self._attempt.label
-        exam = Exam(self._attempt.task_id, client, ticket, place, self._keep)
+        exam = Exam(
+            task_id=self._attempt.task_id,
+            client=client,
+            ticket=ticket,
+            directory=place,
+            settled=partial(self._engine.owner.settled, ticket.session_id),
+            tell=self._keep,
+        )
         left_s = self._engine.ends_at - time.monotonic()
         with anyio.move_on_after(max(0.0, left_s)) as scope:
             self.report = await self._engine.agents[self._attempt.candidate](exam)

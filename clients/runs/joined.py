@@ -18,6 +18,8 @@ from proctor.schemas.session import SessionRecord
 OF_THE_RECORD = frozenset(
     {"kind", "category", "principal", "attempt", "feedback", "checks", "tries"}
 )
+ELSEWHERE = {"answer", "model", "trace", "tools", "confinement", "origin"}
+"""What of an agent's report has another place in a result."""
 LOST = "what its agent told of it was lost when the run was stopped"
 
 
@@ -50,8 +52,10 @@ def joined(
         task_id=attempt.task_id,
         agent=candidate.agent,
         model=report.model or candidate.model,
-        answer=report.answer,
-        metadata=report.model_dump(mode="json", exclude={"answer", "model", "trace", "tools"}),
+        answer=report.answer or _submitted(record),
+        metadata=_metadata(report, record),
+        confinement=report.confinement,
+        origin=report.origin,
         trace=report.trace,
         evaluation=record.grade if record else None,
         epoch=attempt.epoch,
@@ -72,8 +76,6 @@ def recovered(
 ) -> RunResult:
     """The result of a session that was graded, though its run was stopped before it had one."""
     report = told or AgentReport(errors=(LOST,))
-    if not report.answer and record.submission:
-        report = report.model_copy(update={"answer": record.submission.answer})
     ended_at = record.ended_at or datetime.now(UTC)
     return joined(
         attempt,
@@ -94,6 +96,18 @@ def blame(error: ProctorError) -> Blame:
     if isinstance(error, TaskError):
         return "task"
     return "server" if isinstance(error, SessionError) else "agent"
+
+
+def _submitted(record: SessionRecord | None) -> str:
+    """What was handed in, for an agent that did so without telling us."""
+    return record.submission.answer if record and record.submission else ""
+
+
+def _metadata(report: AgentReport, record: SessionRecord | None) -> dict[str, Any]:
+    told = report.model_dump(mode="json", exclude=ELSEWHERE)
+    if record and not report.tool_calls:  # an agent that connects by itself cannot count for us
+        told["tool_calls"] = record.tool_calls
+    return told
 
 
 def _of_the_record(record: SessionRecord | None) -> dict[str, Any]:
