@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from proctor.evaluator.probe_kit import Invalid, Outputs
+from proctor.evaluator.probe_kit import Invalid, Outputs, told
 
 CASE, TEST = "case_", "test_"
 REASON_CHARS = 300
@@ -146,7 +146,7 @@ def run_with_pytest(modules: Mapping[str, Results]) -> Report:
 
 
 def _failed(why: str) -> dict[str, Any]:
-    return {"passed": False, "why": why[:REASON_CHARS]}
+    return {"passed": False, "why": told(why)[:REASON_CHARS]}
 
 
 def main(argv: list[str]) -> None:
