@@ -144,7 +144,7 @@ async def test_a_location_earns_by_how_well_and_how_narrowly_it_meets_the_fault(
 
 @pytest.mark.parametrize("names", [True, False])
 async def test_a_line_in_every_function_does_not_stand_for_having_found_the_fault(
-    handed_in: Any, names: bool
+    handed_in: Any, *, names: bool
 ) -> None:
     code = "".join(f"def f{n}(x):\n    a = x\n    b = a\n    return b\n" for n in range(20))
     fault = {"file": "p.py", "lines": [42, 43], "function": "f10"}
