@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from proctor.evaluator.probe_kit import Invalid, load, told
+from proctor.evaluator.probe_kit import Invalid, bound_time, load, told
 
 MAX_ARRAY_BYTES = 256 << 20
 """What the arrays of an ``.npz`` file may hold in all, unpacked."""
@@ -151,6 +151,7 @@ def judge(code: Path, function: str, files: Files, arguments: dict[str, Any]) ->
 
 def main(argv: list[str]) -> None:
     """Call one grader and write down what it returned."""
+    bound_time()
     code, function, directory, given_file, target = argv
     given = json.loads(Path(given_file).read_text("utf-8"))
     files = Files(Path(directory), given["answer"])

@@ -18,6 +18,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import resource
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ import pandas as pd
 HUGE = 1e100
 """Numbers beyond it would overflow in a check's arithmetic."""
 EVIDENCE_CHARS = 4000
+PROCESSOR_S = 200
 
 
 class Invalid(Exception):  # noqa: N818 - authors raise it as a statement about the agent's output
@@ -141,6 +143,14 @@ class Outputs:
         return path
 
 
+def bound_time() -> None:
+    """Die of more processor time than the verdict on an honest hand-in can need.
+
+    Unlike the time on the clock, it is the same however busy the machine is.
+    """
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
+
+
 def told(evidence: object) -> str:
     """Evidence as it can be written down, whatever of an agent's output it repeats.
 
@@ -223,6 +233,7 @@ def judge(probe: Path, seed: int, outputs: Path, failures: dict[str, str]) -> di
 
 def main(argv: list[str]) -> None:
     """Run ``cases PROBE SEED TARGET`` or ``judge PROBE SEED OUTPUTS FAILURES RESULT``."""
+    bound_time()
     action, probe, seed, directory, *rest = argv
     if action == "cases":
         write_cases(Path(probe), int(seed), Path(directory))

@@ -28,7 +28,9 @@ from proctor.schemas.errors import (
 from proctor.schemas.sandbox import ExecResult
 from proctor.schemas.task import FileTree, Task
 
-VERDICT_WITHIN_S = 300.0
+VERDICT_WITHIN_S = 600.0
+"""Three times the processor time that a kit gives itself: whoever needs longer waits for a machine
+that is busy elsewhere."""
 MAX_FILE_BYTES = 16 << 20
 KITS = ("probe_kit.py", "tests_kit.py", "custom_kit.py")
 STEADY = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -37,6 +39,10 @@ T = TypeVar("T")
 Given = TypeVar("Given")
 
 logger = logging.getLogger(__name__)
+
+
+class BusyError(GradingError):
+    """Verdict code got too little of the machine, whatever it was given."""
 
 
 class VerdictSandbox:
@@ -71,10 +77,13 @@ class VerdictSandbox:
 
         Raises:
             GradingError: It failed: the task's verdict code did.
+            BusyError: It did not come to its end.
         """
         result = await self._sandbox.exec(
             [self._sandbox.info.python, kit, *arguments], timeout_s=VERDICT_WITHIN_S, env=STEADY
         )
+        if result.timed_out:
+            raise BusyError(f"{about}: {ending(result)}")
         if result.exit_code != 0:
             raise GradingError(f"{about}: {ending(result)}")
 
@@ -126,13 +135,15 @@ async def verdict_on(given: Given, nothing: Given, judge: Callable[[Given], Awai
         judge: Hands data to the verdict code, in a verdict sandbox that it opens.
 
     Raises:
-        GradingError: The verdict code fails on nothing, too.
+        GradingError: The verdict code fails on nothing, too, or the machine is too busy.
         SubmissionError: It failed on the data, twice.
     """
     failure = ""
     for _ in range(2):  # once may be bad luck
         try:
             return await judge(given)
+        except BusyError:
+            raise
         except GradingError as error:
             failure = str(error)
     await judge(nothing)

@@ -6,7 +6,10 @@ from typing import TypeAlias
 import pytest
 
 from proctor.evaluator.agent_side import MAX_ALL_BYTES, Errand, run_errands
+from proctor.evaluator.probe_kit import PROCESSOR_S
+from proctor.evaluator.verdicts import BusyError, verdict_on
 from proctor.evaluator.work import Work
+from proctor.schemas.errors import GradingError
 from proctor.schemas.grade import Score
 from proctor.schemas.task import Task
 
@@ -97,6 +100,27 @@ async def test_a_hand_in_that_leads_to_a_credit_that_is_none_is_invalid(
 ) -> None:
     score = await measured(make_task(*GRADERS[grader]), leaving("-3.5"))
     assert (score.state, score.credit) == ("invalid", 0), score.evidence
+
+
+async def test_verdict_code_has_a_bound_on_processor_time(
+    make_task: MakeTask, measured: Measured
+) -> None:
+    own = "import resource\ndef one(files):\n"
+    own += "    return 1.0, f'{resource.getrlimit(resource.RLIMIT_CPU)[0]} s'\n"
+    score = await measured(make_task("own.py:one", {}, {"own.py": own}), {})
+    assert score.evidence == f"{PROCESSOR_S} s"
+
+
+async def test_a_busy_machine_is_not_blamed_on_the_hand_in() -> None:
+    judged: list[str] = []
+
+    async def judge(given: str) -> None:
+        judged.append(given)
+        raise BusyError("it was stopped")
+
+    with pytest.raises(GradingError, match="stopped"):
+        await verdict_on("given", "nothing", judge)
+    assert judged == ["given"]
 
 
 async def test_evidence_that_repeats_megabytes_is_cut(
