@@ -8,7 +8,7 @@ verdict.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import anyio
@@ -24,6 +24,8 @@ from proctor.schemas.task import FileTree
 
 CASES_AT_ONCE = 2
 MAX_OUTPUT_FILES = 32
+MAX_ALL_BYTES = 256 << 20
+"""Of the outputs of all errands together: the server holds them, and so does a verdict sandbox."""
 OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\.(npy|npz|json|csv|txt)")
 
 
@@ -49,6 +51,8 @@ class Errand:
     """What was handed in, or the task's own workspace as the agent found it."""
     fetch: tuple[str, ...] | None = None
     """Files of the workspace to come back; None stands for the exam's ``out/``."""
+    max_bytes: int = MAX_FILE_BYTES
+    """How much may come back."""
 
 
 class Left(Value):
@@ -69,11 +73,12 @@ async def run_errands(work: Work, errands: Mapping[str, Errand]) -> Mapping[str,
         SubmissionError: What was handed in cannot be restored.
     """
     left: dict[str, Left] = {}
+    most = min(MAX_FILE_BYTES, MAX_ALL_BYTES // max(1, len(errands)))
     limit = await work.once("agent side", _limit)
 
     async def run(name: str) -> None:
         async with limit:
-            left[name] = await _run(work, errands[name])
+            left[name] = await _run(work, replace(errands[name], max_bytes=most))
 
     async with task_group() as tasks:
         for name in errands:
@@ -138,11 +143,12 @@ async def _fetch(sandbox: Sandbox, places: Places, errand: Errand) -> FileTree:
     Raises:
         OSError: They are too many or too large, or not where they should be.
     """
+    most = errand.max_bytes
     if errand.fetch is not None:
-        return {path: await sandbox.fetch(path, max_bytes=MAX_FILE_BYTES) for path in errand.fetch}
+        return {path: await sandbox.fetch(path, max_bytes=most) for path in errand.fetch}
     root = f"{places.exam}/out"
     entries, _ = await sandbox.list("", root=root, max_entries=1000)
     files = [e for e in entries if e.kind == "file" and OUTPUT_NAME.fullmatch(e.name)]
-    if len(files) > MAX_OUTPUT_FILES or sum(e.size for e in files) > MAX_FILE_BYTES:
-        raise OSError(f"more than {MAX_OUTPUT_FILES} files or {MAX_FILE_BYTES >> 20} MiB")
-    return {e.name: await sandbox.fetch(e.name, root=root, max_bytes=MAX_FILE_BYTES) for e in files}
+    if len(files) > MAX_OUTPUT_FILES or sum(e.size for e in files) > most:
+        raise OSError(f"more than {MAX_OUTPUT_FILES} files or {most >> 20} MiB")
+    return {e.name: await sandbox.fetch(e.name, root=root, max_bytes=most) for e in files}

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from proctor.evaluator.probe_kit import Invalid, load
+from proctor.evaluator.probe_kit import Invalid, bound_time, load, told
 
 MAX_ARRAY_BYTES = 256 << 20
 """What the arrays of an ``.npz`` file may hold in all, unpacked."""
@@ -136,18 +136,22 @@ def judge(code: Path, function: str, files: Files, arguments: dict[str, Any]) ->
     try:
         credit, evidence = grader(files, **arguments)
     except Invalid as error:
-        return {"invalid": str(error)}
+        return {"invalid": told(error)}
     except Exception as error:  # noqa: BLE001
         # A grader that copes with the reference solution and not with this has met something odd
         # in the hand-in; that must not pay better than an honest failure.
-        return {"credit": 0.0, "evidence": f"the grader failed on the hand-in: {error!r:.300}"}
+        return {
+            "credit": 0.0,
+            "evidence": told(f"the grader failed on the hand-in: {error!r:.300}"),
+        }
     if not 0.0 <= float(credit) <= 1.0:  # a NaN fails this too
         raise SystemExit(f"{function} returned the credit {credit!r}, expected 0 to 1")
-    return {"credit": float(credit), "evidence": str(evidence)}
+    return {"credit": float(credit), "evidence": told(evidence)}
 
 
 def main(argv: list[str]) -> None:
     """Call one grader and write down what it returned."""
+    bound_time()
     code, function, directory, given_file, target = argv
     given = json.loads(Path(given_file).read_text("utf-8"))
     files = Files(Path(directory), given["answer"])

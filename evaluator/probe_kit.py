@@ -18,6 +18,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import resource
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ import pandas as pd
 
 HUGE = 1e100
 """Numbers beyond it would overflow in a check's arithmetic."""
+EVIDENCE_CHARS = 4000
+PROCESSOR_S = 200
 
 
 class Invalid(Exception):  # noqa: N818 - authors raise it as a statement about the agent's output
@@ -140,6 +143,23 @@ class Outputs:
         return path
 
 
+def bound_time() -> None:
+    """Die of more processor time than the verdict on an honest hand-in can need.
+
+    Unlike the time on the clock, it is the same however busy the machine is.
+    """
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
+
+
+def told(evidence: object) -> str:
+    """Evidence as it can be written down, whatever of an agent's output it repeats.
+
+    That may be megabytes, or halves of characters, which no reader of JSON takes.
+    """
+    text = str(evidence)[:EVIDENCE_CHARS]
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def load(probe: Path) -> ModuleType:
     """Import verdict code from where it lies; it may import what lies beside it."""
     sys.modules.setdefault("probe_kit", sys.modules[__name__])
@@ -207,12 +227,13 @@ def judge(probe: Path, seed: int, outputs: Path, failures: dict[str, str]) -> di
             credit, evidence = 0.0, f"the check failed on the outputs: {error!r:.300}"
         if not 0.0 <= float(credit) <= 1.0:  # a NaN fails this too
             raise SystemExit(f"check {name} returned the credit {credit!r}, expected 0 to 1")
-        verdicts[name] = {"credit": float(credit), "evidence": str(evidence)}
+        verdicts[name] = {"credit": float(credit), "evidence": told(evidence)}
     return verdicts
 
 
 def main(argv: list[str]) -> None:
     """Run ``cases PROBE SEED TARGET`` or ``judge PROBE SEED OUTPUTS FAILURES RESULT``."""
+    bound_time()
     action, probe, seed, directory, *rest = argv
     if action == "cases":
         write_cases(Path(probe), int(seed), Path(directory))

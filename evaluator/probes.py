@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from pydantic import Field, TypeAdapter
 
 from proctor.evaluator.agent_side import Errand, Left, Places, run_errands
-from proctor.evaluator.verdicts import VerdictSandbox
+from proctor.evaluator.verdicts import VerdictSandbox, verdict_on
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
 from proctor.schemas.errors import GradingError
@@ -52,17 +52,17 @@ async def run_probe(work: Work, probe: str, driver: str, timeout_s: float) -> Pr
     Raises:
         GradingError: The verdict code failed.
         SandboxError: A sandbox failed.
-        SubmissionError: What was handed in cannot be restored.
+        SubmissionError: What was handed in cannot be restored, or broke the verdict code.
     """
     async with work.verdict_sandbox() as sandbox:
-        place = sandbox.place()
-        cases = await _draw_cases(sandbox, place, probe, work.seed)
-        errands = {
-            name: _errand(work.task.grading[driver], driver, inputs, timeout_s)
-            for name, inputs in cases.items()
-        }
-        left = await run_errands(work, errands)
-        verdicts = await _judge(sandbox, place, probe, work.seed, left)
+        cases = await _draw_cases(sandbox, sandbox.place(), probe, work.seed)
+    errands = {
+        name: _errand(work.task.grading[driver], driver, inputs, timeout_s)
+        for name, inputs in cases.items()
+    }
+    left = await run_errands(work, errands)
+    nothing = {name: Left(outputs={}, failure="nothing of it is left") for name in left}
+    verdicts = await verdict_on(left, nothing, lambda given: _judge(work, probe, given))
     return ProbeRun(cases=cases, left=left, verdicts=verdicts)
 
 
@@ -89,19 +89,17 @@ def _command(driver: str, places: Places) -> tuple[str, ...]:
     return (places.python, f"{exam}/{driver}", f"{exam}/in", f"{exam}/out")
 
 
-async def _judge(
-    sandbox: VerdictSandbox, place: str, probe: str, seed: int, left: Mapping[str, Left]
-) -> Mapping[str, Verdict]:
+async def _judge(work: Work, probe: str, left: Mapping[str, Left]) -> Mapping[str, Verdict]:
     """The verdicts on what the driver left of each case."""
-    outputs, failures, found = (
-        f"{place}/{each}" for each in ("outputs", "failures.json", "verdicts.json")
-    )
-    await sandbox.put(as_tree(left, outputs, failures))
-    about = f"grading/{probe} failed to judge"
-    await sandbox.run_kit(
-        "probe_kit.py", about, "judge", probe, str(seed), outputs, failures, found
-    )
-    return await sandbox.fetch_as(VERDICTS, found)
+    async with work.verdict_sandbox() as sandbox:
+        place = sandbox.place()
+        outputs, failures, found = (
+            f"{place}/{each}" for each in ("outputs", "failures.json", "verdicts.json")
+        )
+        await sandbox.put(as_tree(left, outputs, failures))
+        about, seed = f"grading/{probe} failed to judge", str(work.seed)
+        await sandbox.run_kit("probe_kit.py", about, "judge", probe, seed, outputs, failures, found)
+        return await sandbox.fetch_as(VERDICTS, found)
 
 
 def as_tree(left: Mapping[str, Left], outputs: str, failures: str) -> FileTree:

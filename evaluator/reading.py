@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from proctor.schemas.base import Value
 
-NUMBER = r"(?<![\w.])([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.]*\w)"
-"""A number that stands by itself."""
+NUMBER = r"(?<![\w.])([-+]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?+)(?![\w.]*\w)"
+"""A number that stands by itself; what was matched once is never tried otherwise."""
 MAX_LINE_CHARS = 500
 """Longer lines are not searched: the time of a search may grow with their square."""
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from proctor.evaluator.probe_kit import Invalid, Outputs
+from proctor.evaluator.probe_kit import Invalid, Outputs, bound_time, told
 
 CASE, TEST = "case_", "test_"
 REASON_CHARS = 300
@@ -146,11 +146,12 @@ def run_with_pytest(modules: Mapping[str, Results]) -> Report:
 
 
 def _failed(why: str) -> dict[str, Any]:
-    return {"passed": False, "why": why[:REASON_CHARS]}
+    return {"passed": False, "why": told(why)[:REASON_CHARS]}
 
 
 def main(argv: list[str]) -> None:
     """Run the tests and write the report."""
+    bound_time()
     results, failures_file, target, *paths = argv
     failures: dict[str, str] = json.loads(Path(failures_file).read_text("utf-8"))
     modules = {path: Results(Path(results, Path(path).stem), failures) for path in paths}

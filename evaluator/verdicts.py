@@ -1,12 +1,13 @@
 """The verdict sandbox: a task's own verdict code runs there, and agent code never does.
 
 It holds ``grading/`` and Proctor's kits, and is handed plain data files. One serves a whole
-submission: it opens when the first grader asks for it, and is replaced if it is lost.
+submission: it opens when the first grader asks for it, and is replaced if it is lost, or if what
+ran there failed.
 """
 
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
 from typing import TypeAlias, TypeVar
@@ -18,18 +19,30 @@ from pydantic import TypeAdapter, ValidationError
 from proctor.sandbox_backends.archive import pack
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.sandbox_backends.concurrency import task_group
-from proctor.schemas.errors import GradingError, SandboxError, SandboxLostError
+from proctor.schemas.errors import (
+    GradingError,
+    SandboxError,
+    SandboxLostError,
+    SubmissionError,
+)
 from proctor.schemas.sandbox import ExecResult
 from proctor.schemas.task import FileTree, Task
 
-VERDICT_WITHIN_S = 300.0
+VERDICT_WITHIN_S = 600.0
+"""Three times the processor time that a kit gives itself: whoever needs longer waits for a machine
+that is busy elsewhere."""
 MAX_FILE_BYTES = 16 << 20
 KITS = ("probe_kit.py", "tests_kit.py", "custom_kit.py")
 STEADY = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 """The environment in which equal code gives equal numbers."""
 T = TypeVar("T")
+Given = TypeVar("Given")
 
 logger = logging.getLogger(__name__)
+
+
+class BusyError(GradingError):
+    """Verdict code got too little of the machine, whatever it was given."""
 
 
 class VerdictSandbox:
@@ -44,8 +57,15 @@ class VerdictSandbox:
         return f"made/{next(self._numbers)}"
 
     async def put(self, tree: FileTree) -> None:
-        """Lay plain data files down."""
-        await self._sandbox.restore(pack(tree))
+        """Lay plain data files down.
+
+        Raises:
+            GradingError: There is no room for them.
+        """
+        try:
+            await self._sandbox.restore(pack(tree))
+        except OSError as error:
+            raise GradingError(f"the verdict code cannot be given its data: {error}") from error
 
     async def run_kit(self, kit: str, about: str, *arguments: str) -> None:
         """Run one of the kits.
@@ -57,10 +77,13 @@ class VerdictSandbox:
 
         Raises:
             GradingError: It failed: the task's verdict code did.
+            BusyError: It did not come to its end.
         """
         result = await self._sandbox.exec(
             [self._sandbox.info.python, kit, *arguments], timeout_s=VERDICT_WITHIN_S, env=STEADY
         )
+        if result.timed_out:
+            raise BusyError(f"{about}: {ending(result)}")
         if result.exit_code != 0:
             raise GradingError(f"{about}: {ending(result)}")
 
@@ -98,6 +121,33 @@ class VerdictSandbox:
             return await self._sandbox.fetch(path, max_bytes=MAX_FILE_BYTES)
         except OSError as error:
             raise GradingError(f"what the verdict code made cannot be read: {error}") from error
+
+
+async def verdict_on(given: Given, nothing: Given, judge: Callable[[Given], Awaitable[T]]) -> T:
+    """What verdict code makes of data that an agent's work left.
+
+    Verdict code that fails on the data and copes with none has met something odd in the hand-in:
+    that must not pay better than an honest failure.
+
+    Args:
+        given: The data.
+        nothing: What work that left nothing would be judged by.
+        judge: Hands data to the verdict code, in a verdict sandbox that it opens.
+
+    Raises:
+        GradingError: The verdict code fails on nothing, too, or the machine is too busy.
+        SubmissionError: It failed on the data, twice.
+    """
+    failure = ""
+    for _ in range(2):  # once may be bad luck
+        try:
+            return await judge(given)
+        except BusyError:
+            raise
+        except GradingError as error:
+            failure = str(error)
+    await judge(nothing)
+    raise SubmissionError(f"what the hand-in left brought its verdict down, twice: {failure}")
 
 
 OpensVerdicts: TypeAlias = Callable[[], AbstractAsyncContextManager[VerdictSandbox]]
@@ -142,7 +192,7 @@ class _Shared:
             sandbox = self._open = self._open or await self._tasks.start(self._hold)
         try:
             yield sandbox
-        except SandboxLostError:
+        except (SandboxLostError, GradingError):  # what failed there may have filled its disk
             if self._open is sandbox:
                 self._open = None
             raise

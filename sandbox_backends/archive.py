@@ -60,6 +60,12 @@ def regular_files(archive: BinaryIO) -> Iterator[tuple[str, int, IO[bytes]]]:
                 yield str(path), member.size, content
 
 
+def links(archive: BinaryIO) -> Iterator[str]:
+    """The paths of the symbolic links of a tar stream."""
+    with tarfile.open(fileobj=archive, mode="r|*") as source:
+        yield from (str(PurePosixPath(member.name)) for member in source if member.issym())
+
+
 def read_file(archive: Path, path: str, *, max_bytes: int) -> bytes | None:
     """One file of a compressed snapshot; None where there is none of that name.
 

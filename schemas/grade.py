@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from proctor.schemas.base import Value
 from proctor.schemas.rubric import Points
@@ -26,6 +26,12 @@ class Score(Value):
     """What was measured, as a number, where it is one: for the owner, never told to an agent."""
     broken: bool = False
     """Whether the instrument failed, rather than being absent; only where ungraded."""
+
+    @field_validator("evidence")
+    @classmethod
+    def _can_be_written_down(cls, evidence: str) -> str:
+        """Halves of characters, which JSON may hold and no file can, are escaped."""
+        return evidence.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class CriterionResult(Value):

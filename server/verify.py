@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from proctor.evaluator.grade import digest_of_answer, grade
 from proctor.evaluator.provenance import code_digest
-from proctor.evaluator.scoring import totals
+from proctor.evaluator.scoring import result_of, totals
 from proctor.evaluator.signing import signature_problem
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import ProctorError, SessionError, TaskError
-from proctor.schemas.grade import CriterionResult, Grade
+from proctor.schemas.grade import CriterionResult, Grade, Score
+from proctor.schemas.rubric import Criterion, PenaltyWhen
 from proctor.schemas.task import Task
 from proctor.server.regrade import GRADES
 from proctor.server.stored import StoredSession
@@ -44,7 +45,9 @@ class ResultFile:
             SessionError: It holds no grade.
         """
         try:
-            self.document: dict[str, Any] = json.loads(path.read_bytes())
+            self.document: dict[str, Any] = json.loads(
+                path.read_bytes(), object_pairs_hook=_each_once
+            )
             graded = self.document.get("evaluation") or self.document.get("grade")
             self.grade = Grade.model_validate(graded)
             self.task_id = str(self.document["task_id"])
@@ -72,27 +75,55 @@ async def verify(
     if key is not None:
         problem = signature_problem(result.document, key)
         yield Check("signature", "DIFFERS" if problem else "ok", problem or "by this key")
-    yield _sums(result.grade)
+    task, about_task = _task(result, catalog)
+    yield _sums(result.grade, task)
     stored, check = await run_sync(_hand_in, result)
     yield check
-    task, check = _task(result, catalog)
-    yield check
+    yield about_task
     for check in _graders(result.grade):
         yield check
     if stored and task and backend:
         yield await _again(result.grade, stored, task, backend)
 
 
-def _sums(stated: Grade) -> Check:
+def _sums(stated: Grade, task: Task | None) -> Check:
+    """Whether the points add up: by the rubric, where the task is known."""
     again = totals(stated.results)
     said = (stated.score, stated.total_possible, stated.points_graded, stated.percentage)
-    same = said == again and all(map(_adds_up, stated.results))
+    if task is None:
+        same = all(map(_adds_up, stated.results))
+    else:
+        criteria = task.rubric.criteria
+        same = len(stated.results) == len(criteria) and all(
+            _as_the_rubric_has_it(result, criterion, task.rubric.penalty_when)
+            for result, criterion in zip(stated.results, criteria, strict=True)
+        )
+    same = same and said == again
     return Check("sums", "ok" if same else "DIFFERS", f"{again[0]:g} of {again[1]:g} points")
 
 
 def _adds_up(result: CriterionResult) -> bool:
     within = 0 if result.state == "ungraded" else abs(result.points)
     return abs(result.earned) <= within
+
+
+def _as_the_rubric_has_it(
+    result: CriterionResult, criterion: Criterion, penalty_when: PenaltyWhen
+) -> bool:
+    try:
+        score = Score(state=result.state, credit=result.credit, evidence=result.reasoning)
+    except ValidationError:  # more credit than there is
+        return False
+    due = result_of(criterion, score, penalty_when)
+    return (result.id, result.points, result.earned) == (due.id, due.points, due.earned)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; other readers may take the other of two values of one key."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return made
 
 
 def _hand_in(result: ResultFile) -> tuple[StoredSession | None, Check]:

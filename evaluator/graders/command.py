@@ -15,12 +15,14 @@ from pydantic import Field, model_validator
 from proctor.evaluator.agent_side import Errand, Left, Places, run_errands
 from proctor.evaluator.reading import Reading, as_number
 from proctor.evaluator.work import Work
+from proctor.evaluator.worker import in_worker
 from proctor.schemas.base import Value
 from proctor.schemas.errors import SubmissionError, TaskError
 from proctor.schemas.grade import Score
 from proctor.schemas.task import Task
 
 MAX_COMMAND_CHARS = 2000
+SEARCH_WITHIN_S = 10.0
 PYTHONS = ("python", "python3")
 
 
@@ -114,7 +116,7 @@ async def measure(work: Work, options: Options) -> Score:
         for run in options.runs
     }
     left = await run_errands(work, errands)
-    found = {on: _number(left[on], options.number) for on in left}
+    found = {on: await _number(left[on], options.number) for on in left}
     told = [
         _judged(run, found[run.on], claimed)
         for run, claimed in zip(options.runs, claims, strict=True)
@@ -158,12 +160,17 @@ async def _pointed(work: Work, pointer: Pointer) -> tuple[str, object]:
         raise SubmissionError(f"{where} does not exist") from error
 
 
-def _number(left: Left, reading: Reading) -> float | str:
-    """The number that a run left, or why there is none."""
+async def _number(left: Left, reading: Reading) -> float | str:
+    """The number that a run left, or why there is none.
+
+    Raises:
+        SubmissionError: It takes too long to find: a search can be made to.
+    """
     if left.failure:
         return f"no number: {left.failure}"
     data = left.stdout if reading.path is None else left.outputs[reading.path]
-    found = reading.number_in(data.decode("utf-8", "replace"))
+    text = data.decode("utf-8", "replace")
+    found = await in_worker(reading.number_in, text, within_s=SEARCH_WITHIN_S)
     return "no number where it should be" if found is None else found
 
 

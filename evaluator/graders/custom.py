@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, field_validator
 
 from proctor.evaluator.probes import Verdict
+from proctor.evaluator.verdicts import verdict_on
 from proctor.evaluator.work import MISSING, Work
 from proctor.schemas.base import Value
 from proctor.schemas.errors import SubmissionError, TaskError
@@ -90,7 +91,17 @@ def check(task: Task, options: Options, *, path: str, function: str) -> None:
 
 async def measure(work: Work, options: Options, *, path: str, function: str) -> Score:
     """What the function makes of the files."""
-    given = await _files(work, options)
+    found = await verdict_on(
+        await _files(work, options), {}, lambda given: _judge(work, options, given, path, function)
+    )
+    if isinstance(found, Invalid):
+        raise SubmissionError(found.invalid)
+    return Score(state="scored", credit=found.credit, evidence=found.evidence)
+
+
+async def _judge(
+    work: Work, options: Options, given: FileTree, path: str, function: str
+) -> Verdict | Invalid:
     async with work.verdict_sandbox() as sandbox:
         place = sandbox.place()
         files, arguments, result = (
@@ -101,10 +112,7 @@ async def measure(work: Work, options: Options, *, path: str, function: str) -> 
         await sandbox.put(tree | {f"{files}/{name}": data for name, data in given.items()})
         about = f"grading/{path}:{function} failed"
         await sandbox.run_kit("custom_kit.py", about, path, function, files, arguments, result)
-        found = await sandbox.fetch_as(RESULT, result)
-    if isinstance(found, Invalid):
-        raise SubmissionError(found.invalid)
-    return Score(state="scored", credit=found.credit, evidence=found.evidence)
+        return await sandbox.fetch_as(RESULT, result)
 
 
 async def _files(work: Work, options: Options) -> FileTree:

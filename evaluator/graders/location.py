@@ -3,13 +3,14 @@
 Each fault is met in full by a claim that overlaps its lines, or that names its function and no
 lines; half by a claim elsewhere in its function, or up to five lines beside it. Claims that cover
 more than they need earn less: the credit is scaled by needed / claimed once they claim more lines
-than the faults' functions have.
+than the faults' functions have, and by allowed / claimed once they are in more functions than
+whoever has found the faults would name.
 """
 
 import ast
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import Field, ValidationError
 
@@ -24,7 +25,13 @@ NEAR_LINES = 5
 NEAR_CREDIT = 0.5
 FREE_LINES = 20
 """Claims up to this many lines in all are never too wide."""
+FREE_PLACES = 4
+"""Claims in up to this many functions for each fault are never too many: one line in each function
+of a project would otherwise meet any fault there is."""
 MAX_CLAIMS = 100
+
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Place(Value):
@@ -90,11 +97,14 @@ async def measure(work: Work, options: Options) -> Score:
     met = [max(_credit(files, claims, p) for p in f.places) for f in options.locations]
     claimed = {line for claim in claims for line in _claimed_lines(files, claim)}
     needed = max(FREE_LINES, sum(_room(files, fault) for fault in options.locations))
-    narrow = min(1.0, needed / len(claimed)) if claimed else 1.0
+    places = {_place_of(files, claim) for claim in claims}
+    allowed = FREE_PLACES * len(options.locations)
+    narrow = min(1.0, needed / max(1, len(claimed)), allowed / max(1, len(places)))
     credit = round(sum(met) / len(met) * narrow, 4)
     evidence = (
         f"{sum(met):g} of {len(met)} faults met by {len(claims)} locations of "
-        f"{len(claimed)} lines in all (up to {needed} are not too wide)"
+        f"{len(claimed)} lines in all (up to {needed} are not too wide) "
+        f"in {len(places)} places (up to {allowed} are not too many)"
     )
     return Score(state="scored", credit=credit, evidence=evidence)
 
@@ -151,6 +161,16 @@ def _claimed_lines(files: FileTree, claim: Location) -> Iterator[tuple[str, int]
     yield from ((file, line) for line in lines)
 
 
+def _place_of(files: FileTree, claim: Location) -> tuple[str, int]:
+    """The function that a claim begins in, by its first line; the claim's own outside of any."""
+    named = _function_lines(files, claim.file, claim.function or "")
+    first = claim.lines[0] if claim.lines is not None else min(named, default=0)
+    around = [
+        min(span) for node in _functions(files, claim.file) if first in (span := _span_of(node))
+    ]
+    return claim.file, max(around, default=first)
+
+
 def _room(files: FileTree, fault: Fault) -> int:
     """How many lines a claim of this fault may cover: its longest place, by function if named."""
     return max(
@@ -161,18 +181,21 @@ def _room(files: FileTree, fault: Fault) -> int:
 
 def _function_lines(files: FileTree, file: str, function: str) -> set[int]:
     """The lines of every function of that name; a bare name also finds methods."""
+    named = (node for node in _functions(files, file) if node.name == _leaf(function))
+    return {line for node in named for line in _span_of(node)}
+
+
+def _functions(files: FileTree, file: str) -> list[Function]:
     try:
         tree = ast.parse(files.get(file, b""))
     except (SyntaxError, ValueError):
-        return set()
-    lines: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == _leaf(
-            function
-        ):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            lines |= set(range(first, (node.end_lineno or node.lineno) + 1))
-    return lines
+        return []
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _span_of(node: Function) -> range:
+    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    return range(first, (node.end_lineno or node.lineno) + 1)
 
 
 def _leaf(function: str) -> str:

@@ -9,10 +9,13 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from proctor.evaluator.work import Work
+from proctor.evaluator.worker import in_worker
 from proctor.schemas.base import Value
 from proctor.schemas.errors import SubmissionError
 from proctor.schemas.grade import Score
 from proctor.schemas.report import ErrorAnalysisReport
+
+CHECK_WITHIN_S = 10.0
 
 Schema: TypeAlias = Literal["error_analysis_report"] | Mapping[str, Any]
 
@@ -55,7 +58,7 @@ async def validate(work: Work, options: Options) -> None:
         SubmissionError: It is not, or has not.
     """
     document = await work.read_json(options.path)
-    if isinstance(options.fits, str) and (problem := _misfit(document, options.fits)):
+    if isinstance(options.fits, str) and (problem := await _problem(document, options)):
         raise SubmissionError(f"{options.path}: {problem}")
 
 
@@ -67,19 +70,25 @@ async def measure(work: Work, options: Options) -> Score:
         found = resolve_pointer(document, options.pointer)
     except (JsonPointerException, TypeError) as error:
         raise SubmissionError(f"{where} does not exist") from error
-    problem = _problem(found, options)
+    problem = await _problem(found, options)
     shown = f"{found!r}"[:200]
     if problem:
         return Score(state="scored", evidence=f"{where} is {shown}: {problem}")
     return Score(state="scored", credit=1.0, evidence=f"{where} is {shown}")
 
 
-def _problem(found: object, options: Options) -> str | None:
+async def _problem(found: object, options: Options) -> str | None:
+    """What is wrong with a value.
+
+    Raises:
+        SubmissionError: It takes too long to say: a schema may hold a pattern, or a value much.
+    """
     if options.one_of is not None:
         return None if any(_same(found, v) for v in options.one_of) else "not one of those expected"
     if options.fits is None:
         return None if _same(found, options.equals) else "not what was expected"
-    return _misfit(found, options.fits)
+    fits = options.fits if isinstance(options.fits, str) else dict(options.fits)
+    return await in_worker(_misfit, found, fits, within_s=CHECK_WITHIN_S)
 
 
 def _misfit(found: Any, fits: Schema) -> str | None:  # noqa: ANN401 - JSON

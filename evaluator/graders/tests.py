@@ -13,16 +13,17 @@ The credit is the share of the tests that pass. A result that is no plain data, 
 infinity, fails every test that asks for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from typing import Literal
 
 from pydantic import Field, TypeAdapter
 
-from proctor.evaluator.agent_side import Errand, Places, run_errands
-from proctor.evaluator.hidden_tests import modules_of
+from proctor.evaluator.agent_side import Errand, Left, Places, run_errands
+from proctor.evaluator.hidden_tests import HiddenTests, modules_of
 from proctor.evaluator.probes import as_tree
+from proctor.evaluator.verdicts import verdict_on
 from proctor.evaluator.work import Work
 from proctor.schemas.base import Value
 from proctor.schemas.errors import GradingError, TaskError
@@ -99,6 +100,14 @@ async def _run(work: Work, options: Options) -> Mapping[str, Outcome]:
         for case, source in module.cases.items()
     }
     left = await run_errands(work, errands)
+    nothing = {name: Left(outputs={}, failure="nothing of it is left") for name in left}
+    return await verdict_on(left, nothing, lambda given: _judge(work, modules, given))
+
+
+async def _judge(
+    work: Work, modules: Sequence[HiddenTests], left: Mapping[str, Left]
+) -> Mapping[str, Outcome]:
+    """How the tests end on what the cases left."""
     async with work.verdict_sandbox() as sandbox:
         place = sandbox.place()
         results, failures, report = (

@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 from pydantic import Field
 
 from proctor.evaluator.work import Work
-from proctor.sandbox_backends.archive import regular_files
+from proctor.sandbox_backends.archive import links, regular_files
 from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
 from proctor.schemas.grade import Score
@@ -17,6 +17,7 @@ from proctor.schemas.task import FileTree, Task
 
 SHOWN = 5
 CHUNK = 1 << 20
+LINK = "a symbolic link"
 
 
 class Options(Value):
@@ -62,7 +63,10 @@ def _changes(before: FileTree, found: dict[str, str], options: Options) -> Itera
 
 
 def _digests(snapshot: Path, globs: tuple[str, ...]) -> dict[str, str]:
-    """The SHA-256 of every file of a snapshot that matches; the last of a name counts."""
+    """The SHA-256 of every file of a snapshot that matches; the last of a name counts.
+
+    A symbolic link is no file, whatever it leads to.
+    """
     digests: dict[str, str] = {}
     with snapshot.open("rb") as stream:
         for path, _, content in regular_files(stream):
@@ -71,6 +75,8 @@ def _digests(snapshot: Path, globs: tuple[str, ...]) -> dict[str, str]:
                 while chunk := content.read(CHUNK):
                     seal.update(chunk)
                 digests[path] = seal.hexdigest()
+    with snapshot.open("rb") as stream:
+        digests.update({path: LINK for path in links(stream) if _matches(path, globs)})
     return digests
 
 

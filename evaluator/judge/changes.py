@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
+from proctor.evaluator.judge.visible import visible
 from proctor.schemas.task import FileTree
 
 DERIVED_DIRECTORIES = frozenset(
     {"__pycache__", ".git", ".ipynb_checkpoints", ".pytest_cache", ".mypy_cache", ".ruff_cache",
      ".venv", "venv", "node_modules"}
 )  # fmt: skip
-DERIVED_SUFFIXES = frozenset({".pyc", ".pyo", ".so", ".o"})
+"""Compiled files elsewhere are named like any other: Python would import them before a source."""
 MAX_FILE_BYTES = 128 << 10
 """Larger files are named with their size, and not shown."""
 MAX_CHANGES = 200
@@ -75,8 +76,7 @@ def changes(
 
 
 def _is_derived(path: str) -> bool:
-    pure = PurePosixPath(path)
-    return pure.suffix in DERIVED_SUFFIXES or not DERIVED_DIRECTORIES.isdisjoint(pure.parts)
+    return not DERIVED_DIRECTORIES.isdisjoint(PurePosixPath(path).parts)
 
 
 def _change(original: bytes | None, path: str, size: int, content: IO[bytes]) -> Change | None:
@@ -104,7 +104,7 @@ def _text(data: bytes) -> str | None:
 
 def _diff(path: str, before: str, after: str) -> Iterator[str]:
     """A unified diff; a coarse one, of the part that differs, where the texts are long."""
-    old, new = _lines(before), _lines(after)
+    old, new, path = _lines(before), _lines(after), _on_one_line(path)
     if max(len(old), len(new)) <= MAX_DIFF_LINES:
         yield from difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="")
         return
@@ -116,6 +116,11 @@ def _diff(path: str, before: str, after: str) -> Iterator[str]:
     yield f"@@ -{start + 1},{len(went)} +{start + 1},{len(came)} @@"
     yield from (f"-{line}" for line in went)
     yield from (f"+{line}" for line in came)
+
+
+def _on_one_line(path: str) -> str:
+    """A path that cannot pass for more of a diff than its name."""
+    return visible(path).replace("\n", "<U+000A>").replace("\t", "<U+0009>")
 
 
 def _lines(text: str) -> list[str]:

@@ -12,10 +12,12 @@ from proctor.schemas.task import FileTree, Task
 
 REPORT = "response/report.json"
 MAX_READ_BYTES = 1 << 20
-ANSWER_CHARACTERS = 24_000
-REPORT_CHARACTERS = 24_000
-FILE_CHARACTERS = 8_000
-CHANGES_CHARACTERS = 32_000
+ANSWER_BYTES = 24_000
+REPORT_BYTES = 24_000
+FILE_BYTES = 8_000
+CHANGES_BYTES = 32_000
+"""Bytes, not characters: of a rare character each byte may be a token, and a prompt too long for
+the model, or for the cap on tokens, would leave all prose ungraded."""
 
 
 @dataclass(frozen=True)
@@ -55,39 +57,49 @@ class Material:
 
         Whatever the submission holds stays between them as long as nobody can guess the token.
         """
-        report = None if self.report is None else cut(self.report, REPORT_CHARACTERS, token)
+        report = None if self.report is None else cut(self.report, REPORT_BYTES, token)
         parts = {
-            "THE ANSWER": cut(self.answer, ANSWER_CHARACTERS, token) or None,
+            "THE ANSWER": cut(self.answer, ANSWER_BYTES, token) or None,
             f"THE REPORT, {REPORT}": report,
             "WHAT WAS DONE TO THE FILES": "\n".join(self._files(token)) or None,
         }
         return "\n\n".join(_block(title, text, token) for title, text in parts.items())
 
     def _files(self, token: str) -> Iterator[str]:
-        left = CHANGES_CHARACTERS
+        left = CHANGES_BYTES
         for number, change in enumerate(self.changes.listed):
             if left <= 0:
                 rest = len(self.changes.listed) - number + self.changes.uncounted
                 yield _mark(token, f"{rest} more changed files are left out")
-                return
+                break
             if change.remark:
                 text = _mark(token, f"{visible(change.path)[:300]!r}: {change.remark}")
             else:
-                text = cut(change.diff, min(FILE_CHARACTERS, left), token)
-            left -= len(text)
+                text = cut(change.diff, min(FILE_BYTES, left), token)
+            left -= len(text.encode())
             yield text
-        if self.changes.uncounted:
-            yield _mark(token, f"{self.changes.uncounted} more changed files are left out")
+        else:
+            if self.changes.uncounted:
+                yield _mark(token, f"{self.changes.uncounted} more changed files are left out")
+        if self.changes.derived:
+            where = "directories of tools, such as .git or venv"
+            yield _mark(token, f"{self.changes.derived} files in {where} are not shown")
 
 
-def cut(text: str, characters: int, token: str) -> str:
-    """`text` made visible; of a long one its beginning and its end, saying what is between."""
-    shown = visible(text).strip("\n")
-    if len(shown) <= characters:
-        return shown
-    half = characters // 2
-    left_out = _mark(token, f"{len(shown) - 2 * half} characters are left out here")
-    return f"{shown[:half]}\n{left_out}\n{shown[-half:]}"
+def cut(text: str, size: int, token: str) -> str:
+    """`text` made visible; of a long one its beginning and its end, saying that there is more.
+
+    Args:
+        text: However long: only what may be shown is looked at.
+        size: Bytes of UTF-8, but for the remark.
+        token: What the remark holds.
+    """
+    text, half = text.strip("\n"), size // 2
+    if len(text) <= size and len(whole := visible(text).encode()) <= size:
+        return whole.decode()
+    left_out = _mark(token, f"of {len(text)} characters, those in the middle are left out here")
+    head, tail = visible(text[:half]).encode()[:half], visible(text[-half:]).encode()[-half:]
+    return f"{head.decode('utf-8', 'ignore')}\n{left_out}\n{tail.decode('utf-8', 'ignore')}"
 
 
 def _mark(token: str, remark: str) -> str:

@@ -12,7 +12,7 @@ from proctor.evaluator.judge.decoy import JUSTIFICATION, draw_decoy
 from proctor.evaluator.judge.material import Material
 from proctor.schemas.rubric import Criterion, Outcome
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 """Changes with anything that a judge is shown beside criteria and submission."""
 MET, NOT_MET = "met", "not met"
 

@@ -131,6 +131,40 @@ def test_what_was_changed_is_found(
     found("hand-in")
 
 
+def test_points_that_the_rubric_does_not_give_are_found_without_a_key(
+    proctor: Proctor, tmp_path: Path
+) -> None:
+    proctor("run", "--out", "run", "--agent", "noop")
+    result = tmp_path / "run" / "mini" / "1" / "result.json"
+    evaluation = json.loads(result.read_text())["evaluation"]
+    results: list[dict[str, Any]] = evaluation["results"]
+    earned = {**results[0], "state": "scored", "credit": 1.0, "earned": 2}
+
+    def forge(forged: list[dict[str, Any]]) -> None:
+        points = sum(r["points"] for r in forged)
+        graded = sum(r["points"] for r in forged if r["state"] != "ungraded")
+        score = sum(r["earned"] for r in forged)
+        sums = {"score": score, "total_possible": points, "points_graded": graded}
+        percentage = round(100 * score / graded, 2) if graded else None
+        sums |= {"percentage": percentage, "results": forged}
+        change(result, evaluation={**evaluation, **sums})
+        done = proctor("verify", str(result), "--json", expect=1)
+        assert verdicts(done)["sums"] == "DIFFERS"
+
+    forge([{**r, "points": 0} for r in results])  # what failed counts nothing
+    forge([earned, *results])  # a criterion twice, of which the last is true
+    forge([{**earned, "credit": 0.0}, *results[1:]])  # points without credit
+
+
+def test_a_key_that_stands_twice_is_no_result(
+    proctor: Proctor, session: Path, keys: tuple[Path, Path]
+) -> None:
+    result = session / "result.json"
+    result.write_text(result.read_text().replace("{", '{"answer": "another",', 1))
+    said = proctor("verify", str(result), "--key", str(keys[1]), expect=2).stderr
+    assert "stands twice" in said
+
+
 def test_another_key_or_none_is_no_signature(
     proctor: Proctor, session: Path, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from proctor.schemas.task import Task
 
 Files: TypeAlias = Mapping[str, str | bytes]
 Measured: TypeAlias = Callable[..., Awaitable[Score]]
+WorkOf: TypeAlias = Callable[..., Work]
 
 
 def encoded(files: Files) -> dict[str, bytes]:
@@ -41,15 +42,13 @@ def task_of(
 
 
 @pytest.fixture
-def measured(tmp_path: Path, any_backend: Backend) -> Measured:
-    """Measure a task's one criterion on the files that were handed in."""
+def work_of(tmp_path: Path, any_backend: Backend) -> WorkOf:
+    """What graders are given of files that were handed in."""
 
-    async def score(
-        task: Task, files: Files, backend: Backend = any_backend, answer: str = ""
-    ) -> Score:
+    def made(task: Task, files: Files, backend: Backend = any_backend, answer: str = "") -> Work:
         archive = tmp_path / "work.tar"
         archive.write_bytes(pack({**task.workspace, **encoded(files)}).getvalue())
-        work = Work(
+        return Work(
             task=task,
             answer=answer,
             snapshot=archive,
@@ -57,7 +56,18 @@ def measured(tmp_path: Path, any_backend: Backend) -> Measured:
             seed=7,
             backend=backend,
         )
-        return (await measure(work, task.rubric))["it"]
+
+    return made
+
+
+@pytest.fixture
+def measured(work_of: WorkOf, any_backend: Backend) -> Measured:
+    """Measure a task's one criterion on the files that were handed in."""
+
+    async def score(
+        task: Task, files: Files, backend: Backend = any_backend, answer: str = ""
+    ) -> Score:
+        return (await measure(work_of(task, files, backend, answer), task.rubric))["it"]
 
     return score
 

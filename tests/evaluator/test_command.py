@@ -6,8 +6,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from proctor.evaluator.reading import Reading
+from proctor.evaluator.worker import in_worker
 from proctor.sandbox_backends.base import Backend
-from proctor.schemas.errors import TaskError
+from proctor.schemas.errors import SubmissionError, TaskError
 from proctor.schemas.grade import Score
 from proctor.schemas.task import Task
 
@@ -187,3 +189,13 @@ def test_options_that_would_prove_nothing_are_the_authors_error(
 ) -> None:
     with pytest.raises(TaskError, match=problem):
         make_task("command", options, {}, WORKSPACE)
+
+
+async def test_a_search_that_an_author_left_open_to_explosion_is_given_up() -> None:
+    reading = Reading(pattern=r"^((?:\d+)+)$")
+    with pytest.raises(SubmissionError, match="takes more than"):
+        await in_worker(reading.number_in, "1" * 400 + "a", within_s=1)
+
+
+def test_the_search_for_a_number_is_linear_in_what_was_printed() -> None:
+    assert Reading().number_in(("1" * 499 + "a\n") * 500) is None

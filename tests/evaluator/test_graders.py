@@ -1,6 +1,7 @@
 """The graders, each on what an agent might hand in."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ FAULT = {"file": "m.py", "lines": [13, 13], "function": "broken"}
         ([{"file": "m.py", "lines": [1, 10**9]}], 0.1, 0.25),
         ([{"file": "m.py", "lines": [50, 10**12]}], 0, 0),
         ([{"file": "m.py", "lines": [10**12, 10**15]}], 0, 0),
-        ([{"file": "m.py", "lines": [n, n]} for n in range(1, 60)], 0.1, 0.4),
+        ([{"file": "m.py", "lines": [n, n]} for n in range(1, 60)], 0.05, 0.4),
         ([], 0, 0),
     ],
 )
@@ -139,6 +140,27 @@ async def test_a_location_earns_by_how_well_and_how_narrowly_it_meets_the_fault(
     options = location.Options.model_validate({"locations": [FAULT]})
     score = await location.measure(handed_in(report={"locations": claims}), options)
     assert least <= score.credit <= most, score.evidence
+
+
+@pytest.mark.parametrize("names", [True, False])
+async def test_a_line_in_every_function_does_not_stand_for_having_found_the_fault(
+    handed_in: Any, *, names: bool
+) -> None:
+    code = "".join(f"def f{n}(x):\n    a = x\n    b = a\n    return b\n" for n in range(20))
+    fault = {"file": "p.py", "lines": [42, 43], "function": "f10"}
+    options = location.Options.model_validate({"locations": [fault]})
+    claims: list[dict[str, object]] = [
+        {"file": "p.py", "lines": [4 * n + 2, 4 * n + 2]} for n in range(20)
+    ]
+    if names:
+        claims = [{**claim, "function": f"f{n}"} for n, claim in enumerate(claims)]
+    work = handed_in(report={"locations": claims})
+    work = replace(work, task=work.task.model_copy(update={"workspace": {"p.py": code.encode()}}))
+    assert (await location.measure(work, options)).credit <= 0.2
+    honest = [claims[10], claims[11], claims[3]]
+    right = handed_in(report={"locations": honest})
+    right = replace(right, task=work.task)
+    assert (await location.measure(right, options)).credit == 1
 
 
 async def test_every_fault_must_be_met_and_other_right_places_count(handed_in: Any) -> None:

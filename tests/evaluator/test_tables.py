@@ -2,6 +2,7 @@
 
 import json
 import math
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,21 @@ def graded(tmp_path: Path) -> Graded:
     """The score of what is handed in, by one grader."""
 
     async def run(
-        grader: str, options: dict[str, Any], files: FileTree, workspace: FileTree | None = None
+        grader: str,
+        options: dict[str, Any],
+        files: FileTree,
+        workspace: FileTree | None = None,
+        links: tuple[str, ...] = (),
     ) -> Score:
         task = task_of(grader, options, workspace or {})
         check_options(task)
         archive = tmp_path / "work.tar"
         archive.write_bytes(pack(files).getvalue())
+        with tarfile.open(archive, "a") as tar:
+            for path in links:
+                link = tarfile.TarInfo(path)
+                link.type, link.linkname = tarfile.SYMTYPE, "/code.py"
+                tar.addfile(link)
         work = Work(
             task=task, answer="", snapshot=archive, snapshot_sha256="0" * 64, seed=7,
             backend=open_plain,
@@ -275,6 +285,15 @@ async def test_numbers_earn_the_share_that_is_near_enough(
 @pytest.mark.parametrize("raw", [b'{"auc": NaN}', b"[" * 100_000, b"\xff", b""])
 async def test_what_is_no_json_has_no_numbers(graded: Graded, raw: bytes) -> None:
     assert (await graded("numbers", VALUES, {"r.json": raw})).state == "invalid"
+
+
+async def test_a_link_is_no_file_that_is_as_it_was_and_is_added_like_one(graded: Graded) -> None:
+    options = {"paths": ["data/*"], "may_add": False}
+    added = await graded("unchanged", options, BEFORE, BEFORE, ("data/new.py",))
+    assert (added.credit, added.evidence) == (0, "data/new.py was added")
+    rest = {path: data for path, data in BEFORE.items() if path != "data/a.csv"}
+    instead = await graded("unchanged", options, rest, BEFORE, ("data/a.csv",))
+    assert (instead.credit, instead.evidence) == (0, "data/a.csv was changed")
 
 
 BEFORE: FileTree = {"data/a.csv": b"1", "data/sub/b.csv": b"2", "code.py": b"x"}
