@@ -8,7 +8,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 SKLEARN: Any = import_module("sklearn.metrics")
-"""It has no types of its own."""
+STATS: Any = import_module("scipy.stats")
+SPATIAL: Any = import_module("scipy.spatial")
+"""They have no types of their own."""
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 

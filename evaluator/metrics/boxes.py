@@ -53,9 +53,10 @@ def voc_map(truth: Array, predicted: Array) -> float:
         predicted: The same.
     """
     real, said = read_objects(truth, 5), _by_confidence(read_objects(predicted, 5))
-    by_real, by_said = per_row_and_label(real, said)
     found = [
-        _label_precision(str(label), real, said, by_real, by_said, len(truth))
+        _label_precision(
+            real.only(real.label == label), said.only(said.label == label), str(label), len(truth)
+        )
         for label in np.unique(real.label)
     ]
     return float(np.mean(found)) if found else 0.0
@@ -97,7 +98,7 @@ def coco_map(truth: Array, predicted: Array, *, iou: float, corners: bool = True
 
 def _points_taken(boxes: Array, points: Array) -> int:
     low, high = boxes[:, None, :2], boxes[:, None, :2] + boxes[:, None, 2:]
-    inside = ((low < points[None]) & (points[None] < high)).all(axis=2)
+    inside = np.asarray(((low < points[None]) & (points[None] < high)).all(axis=2))
     taken = 0
     for row in inside:
         if row.any():
@@ -110,14 +111,8 @@ def _by_confidence(objects: Objects) -> Objects:
     return objects.only(np.argsort(-objects.values[:, 0], kind="stable"))
 
 
-def _label_precision(
-    label: str,
-    real: Objects,
-    said: Objects,
-    by_real: dict[tuple[int, str], Array],
-    by_said: dict[tuple[int, str], Array],
-    n_rows: int,
-) -> float:
+def _label_precision(real: Objects, said: Objects, label: str, n_rows: int) -> float:
+    by_real, by_said = per_row_and_label(real, said)
     hits: list[Array] = []
     scores: list[Array] = []
     for row in range(n_rows):

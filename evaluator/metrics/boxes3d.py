@@ -14,8 +14,8 @@ CORNERS = np.array([[1, -1], [1, 1], [-1, 1], [-1, -1]]) / 2
 def cuboid_map(truth: Array, predicted: Array) -> float:
     """The mean over samples and IoU thresholds of the mean average precision of a sample's labels.
 
-    Thresholds are those of `THRESHOLDS`. By falling confidence, a cuboid is right where the true one
-    of its label with the greatest IoU exceeds the threshold, and was not taken before. Average
+    Thresholds are those of `THRESHOLDS`. By falling confidence, a cuboid is right where the true
+    one of its label with the greatest IoU exceeds the threshold, and was not taken before. Average
     precision is the area below the best precision at a recall or beyond; labels that a sample
     lacks are passed over. A sample without any counts 0.
 
@@ -50,8 +50,10 @@ def _overlaps(these: Objects, those: Objects) -> Array:
     (low, high), (low_, high_) = _heights(these), _heights(those)
     above = np.minimum(high[:, None], high_[None]) - np.maximum(low[:, None], low_[None])
     bases = shapely.intersection(_bases(these)[:, None], _bases(those)[None])
-    shared = np.maximum(above, 0) * shapely.area(bases)
-    return np.clip(shared / (_volumes(these)[:, None] + _volumes(those)[None] - shared), 0, 1)
+    areas: Array = shapely.area(bases)  # pyright: ignore[reportUnknownMemberType] - its **kwargs
+    shared = np.maximum(above, 0) * areas
+    union = _volumes(these)[:, None] + _volumes(those)[None] - shared
+    return np.asarray(np.clip(shared / union, 0, 1))
 
 
 def _precision(overlaps: Array, limit: float) -> float:
@@ -80,7 +82,7 @@ def _heights(objects: Objects) -> tuple[Array, Array]:
 
 
 def _volumes(objects: Objects) -> Array:
-    return np.prod(objects.values[:, 4:7], axis=1)
+    return np.asarray(np.prod(objects.values[:, 4:7], axis=1))
 
 
 CUBOIDS = (Metric("cuboid_map", "text", True, cuboid_map),)  # noqa: FBT003 - a row of a table

@@ -1,9 +1,8 @@
 """Metrics of predictions in several columns: arrays of shape (n, n_columns)."""
 
 import numpy as np
-from scipy.stats import rankdata
 
-from proctor.evaluator.metrics.base import SKLEARN, Array, Metric
+from proctor.evaluator.metrics.base import SKLEARN, STATS, Array, Metric
 from proctor.evaluator.metrics.numbers import pearson, rmse, rmsle
 from proctor.evaluator.metrics.scores import CLIP, roc_auc
 
@@ -31,7 +30,7 @@ def mean_column_spearman(truth: Array, predicted: Array) -> float:
     Raises:
         ValueError: A column of the truth does not vary.
     """
-    ranked = zip(rankdata(truth, axis=0).T, rankdata(predicted, axis=0).T, strict=True)
+    ranked = zip(STATS.rankdata(truth, axis=0).T, STATS.rankdata(predicted, axis=0).T, strict=True)
     return float(np.mean([pearson(real, said) for real, said in ranked]))
 
 
@@ -76,7 +75,7 @@ def lwlrap(truth: Array, scores: Array) -> float:
 
 
 def kl_divergence(truth: Array, scores: Array, *, clip: float = CLIP) -> float:
-    """The mean over rows of the divergence from the true distribution to the predicted one, in nats.
+    """The mean divergence from a row's true distribution to the predicted one, in nats.
 
     Source: S. Kullback, R. A. Leibler, "On information and sufficiency", Annals of Mathematical
     Statistics 22 (1951); evaluation of Kaggle's hms-harmful-brain-activity-classification.
@@ -94,7 +93,8 @@ def kl_divergence(truth: Array, scores: Array, *, clip: float = CLIP) -> float:
         raise ValueError("a row of the truth has no votes")
     share = truth / votes
     surprise = np.log(np.where(share > 0, share, 1)) - np.log(np.clip(scores, clip, 1 - clip))
-    return float(np.mean(np.sum(share * surprise, axis=1)))
+    divergences: Array = np.sum(share * surprise, axis=1)
+    return float(np.mean(divergences))
 
 
 def mean_angular_error(truth: Array, predicted: Array) -> float:
@@ -106,7 +106,7 @@ def mean_angular_error(truth: Array, predicted: Array) -> float:
         truth: Of shape ``(n, 2)``, in radians.
         predicted: Of the same shape; angles beyond a turn are taken as they come.
     """
-    cosines = np.sum(_direction(truth) * _direction(predicted), axis=0)
+    cosines: Array = np.sum(_direction(truth) * _direction(predicted), axis=0)
     return float(np.mean(np.arccos(np.clip(cosines, -1, 1))))
 
 

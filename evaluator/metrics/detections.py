@@ -1,6 +1,5 @@
 """Objects in text cells, so many tokens each, as arrays of the objects of all rows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +23,7 @@ class Objects:
         return Objects(self.row[which], self.label[which], self.values[which])
 
 
-def read_objects(cells: Sequence[str], n_values: int, *, label_first: bool = True) -> Objects:
+def read_objects(cells: Array, n_values: int, *, label_first: bool = True) -> Objects:
     """Read objects of a label and `n_values` numbers each; the label stands first or last.
 
     Raises:
@@ -44,15 +43,7 @@ def read_objects(cells: Sequence[str], n_values: int, *, label_first: bool = Tru
 
 def per_row_and_label(*sides: Objects) -> list[dict[tuple[int, str], Array]]:
     """Of each side, where the objects of a row and a label stand."""
-    return [
-        {
-            (int(row), str(label)): np.asarray(at)
-            for (row, label), at in pd.DataFrame({"row": side.row, "label": side.label})
-            .groupby(["row", "label"])
-            .indices.items()
-        }
-        for side in sides
-    ]
+    return [_places(side) for side in sides]
 
 
 def box_overlaps(these: Array, those: Array) -> Array:
@@ -61,11 +52,25 @@ def box_overlaps(these: Array, those: Array) -> Array:
     high = np.minimum(these[:, None, 2:], those[None, :, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2)
     union = _areas(these)[:, None] + _areas(those)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
+    found = np.zeros(shared.shape)
+    np.divide(shared, union, out=found, where=union > 0)
+    return found
+
+
+def _places(side: Objects) -> dict[tuple[int, str], Array]:
+    if not len(side.row):
+        return {}
+    labels, code = np.unique(side.label, return_inverse=True)
+    key = side.row * len(labels) + code
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    rows, codes = np.divmod(key[order][starts], len(labels))
+    where = zip(rows.tolist(), labels[codes].tolist(), strict=True)
+    return dict(zip(where, np.split(order, starts[1:]), strict=True))
 
 
 def _areas(boxes: Array) -> Array:
-    return np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
 
 
 def _numbers(words: Array, rows: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Metrics of rows that belong together: the vertebrae of a study, the weeks of a patient, a trip."""
+"""Metrics of rows that belong together: a study's vertebrae, a patient's weeks, a trip."""
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,8 @@ def laplace_log_likelihood(
     kept = known.sort_values("week", kind="stable").groupby("patient").tail(LAST_WEEKS).index
     errors = np.minimum(np.abs(truth[kept] - predicted[kept, 0]), MOST_ERROR_ML)
     spread = np.sqrt(2) * np.maximum(predicted[kept, 1], LEAST_CONFIDENCE_ML)
-    return float(np.mean(-2 * errors / spread - np.log(spread)))
+    likelihoods: Array = -2 * errors / spread - np.log(spread)
+    return float(np.mean(likelihoods))
 
 
 def mean_haversine(truth: Array, predicted: Array, *, trips: Array) -> float:
@@ -78,7 +79,7 @@ def mean_haversine(truth: Array, predicted: Array, *, trips: Array) -> float:
     across = np.cos(lat) * np.cos(lat_said) * np.sin((lon_said - lon) / 2) ** 2
     chord = np.sin((lat_said - lat) / 2) ** 2 + across
     metres = pd.Series(2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.clip(chord, 0, 1))))
-    return float(metres.groupby(np.asarray(trips)).quantile([0.5, 0.95]).mean())
+    return float(metres.groupby(np.asarray(trips)).quantile(np.array([0.5, 0.95])).mean())
 
 
 GROUPS = (

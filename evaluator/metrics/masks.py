@@ -1,9 +1,8 @@
 """Metrics of segmentations: how far masks agree. Masks come as run-length encodings, see `runs`."""
 
 import numpy as np
-from scipy.spatial import KDTree
 
-from proctor.evaluator.metrics.base import Array, Metric
+from proctor.evaluator.metrics.base import SPATIAL, Array, Metric
 from proctor.evaluator.metrics.runs import Masks, read_masks
 
 THRESHOLDS = np.arange(0.5, 1.0, 0.05)
@@ -118,9 +117,9 @@ def _both(
 
 def _dice(real: Masks, said: Masks, *, empty: float) -> Array:
     both = real.areas + said.areas
-    return np.divide(
-        2 * said.shared_with(real), both, out=np.full(len(both), empty), where=both > 0
-    )
+    found = np.full(len(both), empty)
+    np.divide(2 * said.shared_with(real), both, out=found, where=both > 0)
+    return found
 
 
 def _volume_distances(real: Masks, said: Masks, slices: Array, shapes: Array) -> Array:
@@ -133,9 +132,8 @@ def _volume_distances(real: Masks, said: Masks, slices: Array, shapes: Array) ->
         rows = np.flatnonzero(volumes[depth_of] == volume)
         depth = depth_of[rows] - floor
         shape = (int(depth.max()) + 1, *(int(side) for side in shapes[rows[0]]))
-        found.append(
-            _distance(*(_voxels(masks, rows, depth, shape) for masks in (real, said)), shape)
-        )
+        voxels, others = (_voxels(masks, rows, depth, shape) for masks in (real, said))
+        found.append(_distance(voxels, others, shape))
     return np.array(found)
 
 
@@ -156,12 +154,12 @@ def _distance(real: Array, said: Array, shape: tuple[int, ...]) -> float:
 
 
 def _farthest(these: Array, those: Array, shape: tuple[int, ...]) -> float:
-    """How far the farthest of these is from the nearest of those; only what they lack is looked up."""
+    """How far the loneliest of these is from those; only what those lack is looked up."""
     lonely = np.setdiff1d(these, those, assume_unique=True)
     if not len(lonely):
         return 0.0
-    distances, _ = KDTree(_coordinates(those, shape)).query(_coordinates(lonely, shape))
-    return float(np.max(distances))
+    tree = SPATIAL.KDTree(_coordinates(those, shape))
+    return float(np.max(tree.query(_coordinates(lonely, shape))[0]))
 
 
 def _coordinates(voxels: Array, shape: tuple[int, ...]) -> Array:

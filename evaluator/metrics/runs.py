@@ -54,7 +54,7 @@ class Masks:
         """The numbers of one mask's pixels, from 0."""
         low, high = np.searchsorted(self.row, [row, row + 1])
         runs = zip(self.start[low:high], self.stop[low:high], strict=True)
-        drawn = [np.arange(start, stop) for start, stop in runs]
+        drawn: list[Array] = [np.arange(start, stop) for start, stop in runs]
         return np.concatenate(drawn) if drawn else np.zeros(0, dtype=np.int64)
 
     def _summed(self, values: Array) -> Array:
@@ -62,7 +62,7 @@ class Masks:
         return found.astype(np.int64)
 
 
-def read_masks(cells: Sequence[str], sizes: Array, *, beyond: bool = False) -> Masks:
+def read_masks(cells: Array | Sequence[str], sizes: Array, *, beyond: bool = False) -> Masks:
     """Read masks.
 
     Args:

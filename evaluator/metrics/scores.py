@@ -48,7 +48,8 @@ def weighted_auroc(truth: Array, scores: Array) -> float:
     false, true, _ = SKLEARN.roc_curve(truth, scores)
     if ALASKA_BEND not in true:
         at = int(np.searchsorted(true, ALASKA_BEND))
-        false = np.insert(false, at, np.interp(ALASKA_BEND, true, false))
+        crossing: Array = np.interp([ALASKA_BEND], true, false)
+        false = np.insert(false, at, crossing)
         true = np.insert(true, at, ALASKA_BEND)
     lower = SKLEARN.auc(false, np.minimum(true, ALASKA_BEND))
     upper = SKLEARN.auc(false, np.maximum(true, ALASKA_BEND) - ALASKA_BEND)

@@ -1,4 +1,4 @@
-"""Metrics of tokens that stand in a cell with blanks between: ranked guesses, sets of labels, orders.
+"""Metrics of tokens in cells, with blanks between: ranked guesses, sets of labels, orders.
 
 Cells become two flat arrays, the row and the number of each token, so that nothing loops over rows.
 """
@@ -36,8 +36,8 @@ class Tokens:
 
     def only(self, which: Array) -> "Tokens":
         """Some of them."""
-        picked = (values[which] for values in (self.row, self.code, self.place))
-        return Tokens(*picked, self.n_rows, self.n_codes)
+        row, code, place = self.row[which], self.code[which], self.place[which]
+        return Tokens(row, code, place, self.n_rows, self.n_codes)
 
     def per_row(self) -> Array:
         """How many each row has."""

@@ -102,9 +102,7 @@ def test_matthews_is_the_correlation_of_indicator_columns(pairs: list[tuple[int,
     said = np.array([found == c for c in classes], float)
 
     def covariance(a: np.ndarray, b: np.ndarray) -> float:
-        return sum(
-            float(np.mean((x - x.mean()) * (y - y.mean()))) for x, y in zip(a, b, strict=True)
-        )
+        return sum(float(np.cov(x, y, ddof=0)[0, 1]) for x, y in zip(a, b, strict=True))
 
     spread = covariance(real, real) * covariance(said, said)
     expected = covariance(real, said) / math.sqrt(spread) if spread > 1e-12 else 0
@@ -119,7 +117,9 @@ def test_counted_labels_give_what_scikit_learn_gives(pairs: list[tuple[int, int]
     assert score("accuracy", truth, found) == pytest.approx(
         SKLEARN.f1_score(truth, found, average="micro")
     )
-    assert score("top1_error", truth, found) == pytest.approx(1 - np.mean(truth == found))
+    assert score("top1_error", truth, found) == pytest.approx(
+        1 - SKLEARN.accuracy_score(truth, found)
+    )
 
 
 @given(LABELS.filter(lambda pairs: len({t for t, _ in pairs}) > 1))
@@ -177,12 +177,12 @@ def test_bias_auc_is_a_quarter_of_each_of_its_parts(cutoff: float | None) -> Non
     said = [float(f if cutoff is None else f >= cutoff) for f in found]
     total = slow_auc(toxic, said)
     conditions: list[Callable[[bool, bool], bool]] = [
-        lambda is_toxic, is_named: is_named,
+        lambda _, is_named: is_named,
         lambda is_toxic, is_named: (not is_toxic and is_named) or (is_toxic and not is_named),
         lambda is_toxic, is_named: (is_toxic and is_named) or (not is_toxic and not is_named),
     ]
     for condition in conditions:
-        powers = []
+        powers: list[float] = []
         for column in range(3):
             rows = [n for n in range(80) if condition(toxic[n], bool(named[n, column] >= 0.5))]
             powers.append(slow_auc([toxic[n] for n in rows], [said[n] for n in rows]) ** -5)
@@ -376,7 +376,7 @@ def test_only_the_three_last_measured_weeks_of_a_patient_count() -> None:
 @given(st.lists(st.tuples(st.floats(-80, 80), st.floats(-170, 170)), min_size=1, max_size=9))
 def test_distances_of_a_trip_are_its_percentiles(points: list[tuple[float, float]]) -> None:
     truth = np.array(points)
-    found = truth + [0.5, 1.0]
+    found = truth + np.array([0.5, 1.0])
     trips = np.arange(len(points)) % 2
     metres: dict[int, list[float]] = {}
     for n, ((lat, lon), (lat2, lon2)) in enumerate(zip(truth, found, strict=True)):
