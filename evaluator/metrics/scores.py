@@ -45,11 +45,11 @@ def weighted_auroc(truth: Array, scores: Array) -> float:
     """
     if len(np.unique(truth)) < 2:  # noqa: PLR2004 - two classes
         raise ValueError("the area under the ROC curve needs both classes")
-    false, true, _ = SKLEARN.roc_curve(truth, scores)
+    curve: tuple[Array, Array, Array] = SKLEARN.roc_curve(truth, scores)
+    false, true, _ = curve
     if ALASKA_BEND not in true:
         at = int(np.searchsorted(true, ALASKA_BEND))
-        crossing: Array = np.interp([ALASKA_BEND], true, false)
-        false = np.insert(false, at, crossing)
+        false = np.insert(false, at, np.interp(ALASKA_BEND, true, false))
         true = np.insert(true, at, ALASKA_BEND)
     lower = SKLEARN.auc(false, np.minimum(true, ALASKA_BEND))
     upper = SKLEARN.auc(false, np.maximum(true, ALASKA_BEND) - ALASKA_BEND)

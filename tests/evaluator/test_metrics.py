@@ -98,10 +98,10 @@ LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, m
 def test_matthews_is_the_correlation_of_indicator_columns(pairs: list[tuple[int, int]]) -> None:
     truth, found = np.array(pairs).T
     classes = range(5)
-    real = np.array([truth == c for c in classes], float)
-    said = np.array([found == c for c in classes], float)
+    real = [np.array(truth == c, float) for c in classes]
+    said = [np.array(found == c, float) for c in classes]
 
-    def covariance(a: np.ndarray, b: np.ndarray) -> float:
+    def covariance(a: list[np.ndarray], b: list[np.ndarray]) -> float:
         return sum(float(np.cov(x, y, ddof=0)[0, 1]) for x, y in zip(a, b, strict=True))
 
     spread = covariance(real, real) * covariance(said, said)
