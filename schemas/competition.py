@@ -1,5 +1,6 @@
-"""A competition as Kaggle held it and MLE-bench offers it: what is handed in, and what it is worth."""
+"""A competition of Kaggle's as MLE-bench offers it: what is handed in, and what it is worth."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
@@ -20,12 +21,18 @@ each value of the first id column. ``superset``: further ids are dropped. ``subs
 missing."""
 
 
+Setting: TypeAlias = bool | int | float | str
+Settings: TypeAlias = Mapping[str, Setting]
+
+
 class ScoredBy(Value):
     """The metric, and what it asks for."""
 
     name: str
-    settings: dict[str, float | int | bool | str] = {}
-    columns: dict[str, str | tuple[str, ...]] = {}
+    settings: Settings = Field(default_factory=dict[str, Setting])
+    columns: Mapping[str, str | tuple[str, ...]] = Field(
+        default_factory=dict[str, str | tuple[str, ...]]
+    )
     """Further columns of the answers, by the metric's name for them."""
 
 
@@ -43,6 +50,8 @@ class Form(Value):
     row_sum: float | None = None
     """What the numbers of a row add up to, within `sum_within`."""
     sum_within: float = 1e-6
+    first_token: bool = False
+    """Whether of several labels in a cell only the first counts."""
     one_hot: bool = False
     """Whether the truth is a label, and each target is a class."""
     unknown: Literal["invalid", "ignored"] = "invalid"
@@ -71,8 +80,14 @@ class Upstream(Value):
     """Where MLE-bench differs from what is strict."""
 
     align: UpstreamAlign = "sorted"
-    settings: dict[str, float | int | bool | str] = {}
+    settings: Settings = Field(default_factory=dict[str, Setting])
     """In place of, or besides, the metric's."""
+    mask_by_position: bool = False
+    """Whether the mask of the answers' n-th row falls on the submission's n-th, before sorting."""
+    as_text: bool = False
+    """Whether labels are compared as Python writes them, an empty one as ``nan``."""
+    nan: float | None = None
+    """What an empty number counts as; None where it makes a submission invalid."""
 
 
 class Competition(Value):
@@ -89,7 +104,7 @@ class Competition(Value):
     medals: Thresholds
     lower_is_better: bool
     upstream: Upstream = Upstream()
-    prepare: dict[str, Any] = {}
+    prepare: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     """The source's files and how they are split, as facts."""
     issues: tuple[str, ...] = ()
     """What is known to be wrong with it."""

@@ -61,9 +61,9 @@ def test_a_leaderboard_without_teams_has_no_medals() -> None:
         thresholds_of([])
 
 
-@given(SCORES, st.integers(0, 30).map(lambda n: n / 10), st.booleans())
+@given(scores=SCORES, score=st.integers(0, 30).map(lambda n: n / 10), lower=st.booleans())
 def test_a_tie_with_a_rank_wins_its_medal_and_one_with_the_median_nothing(
-    scores: list[float], score: float, lower: bool
+    *, scores: list[float], score: float, lower: bool
 ) -> None:
     board = sorted(scores, reverse=not lower)
     given_ = award(score, thresholds_of(board), lower_is_better=lower)
@@ -81,9 +81,9 @@ def test_a_tie_with_a_rank_wins_its_medal_and_one_with_the_median_nothing(
     assert given_.above_median == (score < middle if lower else score > middle)
 
 
-@given(SCORES, st.integers(0, 30).map(lambda n: n / 10), st.booleans())
+@given(scores=SCORES, score=st.integers(0, 30).map(lambda n: n / 10), lower=st.booleans())
 def test_a_standing_counts_who_is_better_and_who_is_worse(
-    scores: list[float], score: float, lower: bool
+    *, scores: list[float], score: float, lower: bool
 ) -> None:
     found = standing(score, scores, lower_is_better=lower)
     ranked = sorted([*scores, score], reverse=not lower)
@@ -102,8 +102,8 @@ def test_one_row_has_its_own_score_as_every_threshold_and_tells_no_direction() -
     assert standing(0.5, [0.5], lower_is_better=False) == (1, 0.0)
 
 
-@given(SCORES.filter(lambda scores: len(set(scores)) > 1), st.booleans())
-def test_a_leaderboard_tells_its_direction(scores: list[float], lower: bool) -> None:
+@given(scores=SCORES.filter(lambda scores: len(set(scores)) > 1), lower=st.booleans())
+def test_a_leaderboard_tells_its_direction(*, scores: list[float], lower: bool) -> None:
     assert told_direction(sorted(scores, reverse=not lower)) == lower
 
 
