@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 from polars.exceptions import PolarsError
 
 from proctor.evaluator.delimited import MAX_COLUMNS
@@ -23,6 +22,8 @@ from proctor.schemas.competition import Form
 from proctor.schemas.errors import SubmissionError
 
 MAX_HEADER_BYTES = 1 << 20
+PEEK = 100
+"""Cells that mostly tell already whether a column holds numbers."""
 AT = "row of the submission"
 TURN = "n-th row of its id"
 Types: TypeAlias = Mapping[str, type[pl.Int64 | pl.Float64]]
@@ -60,7 +61,8 @@ def read_csv(
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))
     if table.height > max_rows:
         raise SubmissionError(f"{name} has more than {max_rows} rows")
-    return table.select(wanted).with_columns(cs.string().fill_null(""))
+    blank = [each for each in wanted if table[each].dtype == pl.String and table[each].null_count()]
+    return table.select(wanted).with_columns(pl.col(blank).fill_null(""))
 
 
 def check_header(head: bytes, name: str, wanted: Sequence[str]) -> None:
@@ -134,6 +136,8 @@ def numbers(table: pl.DataFrame, columns: Sequence[str], ids: Sequence[str], nam
 
 def are_numbers(cells: pl.Series) -> bool:
     """Whether every cell of a column is a finite number."""
+    if not np.isfinite(_as_numbers(cells.head(PEEK))).all():
+        return False
     return bool(np.isfinite(_as_numbers(cells)).all())
 
 
@@ -179,7 +183,9 @@ def _comparable(table: pl.DataFrame, answers: pl.DataFrame) -> tuple[pl.DataFram
     for column in answers.columns:
         if answers[column].dtype == table[column].dtype == pl.Int64:
             continue
-        whole = answers[column].cast(pl.Int64, strict=False)
+        whole = answers[column].head(PEEK).cast(pl.Int64, strict=False)
+        if whole.null_count() == 0:
+            whole = answers[column].cast(pl.Int64, strict=False)
         if whole.null_count() == 0:
             theirs = table[column].cast(pl.Int64, strict=False)
             answers = answers.with_columns(whole)

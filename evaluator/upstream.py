@@ -114,7 +114,8 @@ def _merged(real: pd.DataFrame, said: pd.DataFrame, ids: list[str]) -> Frames:
     if set(real[ids[0]]) != set(said[ids[0]]):
         raise ValueError("the ids are others")
     both = real.assign(n=range(len(real)))[[*ids, "n"]].merge(said, on=ids)
-    return real.iloc[both["n"].to_numpy()], both.drop(columns="n")
+    rows: Array = both["n"].to_numpy()
+    return real.take(rows), both.drop(columns="n")
 
 
 def _masked(competition: Competition, real: pd.DataFrame, said: pd.DataFrame) -> Frames:
@@ -123,7 +124,9 @@ def _masked(competition: Competition, real: pd.DataFrame, said: pd.DataFrame) ->
     kept = real[column].to_numpy(dtype=bool)
     real, said = real.sort_values(ids), said.sort_values(ids)
     _check_ids(real, said, ids)
-    return real[kept[real.index]], said[kept[said.index]]
+    masks = (pd.Series(kept[table.index.to_numpy()], table.index) for table in (real, said))
+    of_real, of_said = masks
+    return real.loc[of_real], said.loc[of_said]
 
 
 def _true(competition: Competition, real: pd.DataFrame) -> Array:

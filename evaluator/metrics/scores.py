@@ -4,6 +4,7 @@
 """
 
 import numpy as np
+import polars as pl
 
 from proctor.evaluator.metrics.base import SKLEARN, Array, Metric
 
@@ -24,12 +25,14 @@ def roc_auc(truth: Array, scores: Array) -> float:
         ValueError: The truth has one class alone.
     """
     is_positive = truth == 1
-    positives, negatives = np.sort(scores[is_positive]), np.sort(scores[~is_positive])
+    positives, negatives = _sorted(scores[is_positive]), _sorted(scores[~is_positive])
     if not len(positives) or not len(negatives):
         raise ValueError("the area under the ROC curve needs both classes")
-    below = np.searchsorted(negatives, positives, "left").sum(dtype=np.int64)
-    upto = np.searchsorted(negatives, positives, "right").sum(dtype=np.int64)
-    return float((below + upto) / 2 / len(positives) / len(negatives))
+    below = np.searchsorted(negatives, positives, "left")
+    tied = negatives[np.minimum(below, len(negatives) - 1)] == positives
+    upto = np.searchsorted(negatives, positives[tied], "right")
+    pairs = below.sum(dtype=np.int64) + (upto - below[tied]).sum(dtype=np.int64) / 2
+    return float(pairs / len(positives) / len(negatives))
 
 
 def weighted_auroc(truth: Array, scores: Array) -> float:
@@ -132,6 +135,11 @@ def log_loss(truth: Array, scores: Array, *, clip: float = CLIP) -> float:
     if truth.ndim > 1:
         return float(-np.mean(np.log(likely[truth == 1])))
     return float(-np.mean(np.where(truth == 1, np.log(likely), np.log1p(-likely))))
+
+
+def _sorted(values: Array) -> Array:
+    """Sorted by polars, on every core."""
+    return pl.Series(values).sort().to_numpy()
 
 
 SCORES = (

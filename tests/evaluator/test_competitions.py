@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from proctor.evaluator.answers import check_answers
 from proctor.evaluator.competitions import Measured, measure, report
 from proctor.evaluator.submissions import aligned, read_csv
+from proctor.evaluator.worker import in_worker
 from proctor.schemas.competition import Compat, Competition, Form
 from proctor.schemas.errors import SubmissionError, TaskError
 
@@ -166,12 +167,12 @@ def test_rows_of_an_id_are_gathered_where_the_answers_list_boxes(scored: Any) ->
 
 
 def test_answers_in_natural_questions_form_are_read(tmp_path: Path) -> None:
-    marked = {
+    marked: dict[str, Any] = {
         "long_answer": {"start_token": 1, "end_token": 9},
         "short_answers": [{"start_token": 2, "end_token": 3}],
         "yes_no_answer": "YES",
     }
-    none = {
+    none: dict[str, Any] = {
         "long_answer": {"start_token": -1, "end_token": -1},
         "short_answers": [],
         "yes_no_answer": "NONE",
@@ -188,6 +189,14 @@ def test_answers_in_natural_questions_form_are_read(tmp_path: Path) -> None:
             competition("span_accuracy"), tmp_path / "s.csv", tmp_path / "test.jsonl", compat
         )
         assert found.score == 0.75
+
+
+async def test_a_worker_scores_a_submission_within_its_bounds(tmp_path: Path) -> None:
+    rows = "".join(f"img{n},{n % 7}\n" for n in range(50_000))
+    for name in ("answers.csv", "submission.csv"):
+        (tmp_path / name).write_text(f"id,target\n{rows}", "utf-8")
+    files = tmp_path / "submission.csv", tmp_path / "answers.csv"
+    assert await in_worker(measure, competition("mae"), *files) == Measured(0.0)
 
 
 # Upstream
