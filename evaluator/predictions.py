@@ -28,8 +28,8 @@ def check_labels(options: Options, labels: bytes, name: str) -> None:
         TaskError: They cannot, or do not.
     """
     metric = METRICS.get(options.metric)
-    if metric is None:
-        known = ", ".join(METRICS)
+    if metric is None or not metric.plain:
+        known = ", ".join(name for name, each in METRICS.items() if each.plain)
         raise TaskError(f"there is no metric {options.metric!r}; use one of {known}")
     distinct = 1 < len(options.classes) == len(set(options.classes))
     if options.classes and (metric.reads != "probabilities" or not distinct):

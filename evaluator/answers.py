@@ -1,0 +1,95 @@
+"""A competition's answers, as one row for each id: they are ours, and yet checked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from proctor.evaluator.metrics import METRICS
+from proctor.evaluator.submissions import Types, read_csv
+from proctor.schemas.competition import Competition
+from proctor.schemas.errors import SubmissionError, TaskError
+
+ANY_NUMBER = (1 << 31) - 2
+"""Of rows, where nobody limits them."""
+NO_ANSWER = -1
+
+
+def read_answers(competition: Competition, answers: Path) -> pl.DataFrame:
+    """The answers' ids, truth and further columns, as text.
+
+    Raises:
+        TaskError: They lack a column, or are no table.
+    """
+    form, further = competition.form, competition.metric.columns.values()
+    columns = [
+        *form.ids,
+        *(form.gathered or form.truth or form.targets),
+        *(each for one in further for each in ([one] if isinstance(one, str) else one)),
+    ]
+    try:
+        if answers.suffix == ".jsonl":
+            rows = span_answers(answers.read_text("utf-8"))
+            return pl.DataFrame(rows, schema=[*form.ids, *form.targets], orient="row")
+        wanted = list(dict.fromkeys(columns))
+        plain = not (form.truth or form.gathered or form.one_hot)
+        numbers: Types = target_types(competition) if plain else {}
+        whole = {**dict.fromkeys(form.ids, pl.Int64), **numbers}
+        table = read_csv(answers, answers.name, wanted, ANY_NUMBER, whole, numbers)
+    except (SubmissionError, OSError, ValueError, KeyError, IndexError) as error:
+        raise TaskError(f"the answers of {competition.id} cannot be read: {error}") from error
+    return gathered(table, competition) if form.gathered else table
+
+
+def target_types(competition: Competition) -> Types:
+    """What a submission's targets are read as."""
+    reads = METRICS[competition.metric.name].reads
+    return (
+        {} if reads in ("text", "labels") else dict.fromkeys(competition.form.targets, pl.Float64)
+    )
+
+
+def check_answers(competition: Competition, answers: Path) -> None:
+    """Check what grading takes for granted: that answers have rows, and each id one of its own.
+
+    Raises:
+        TaskError: They have not.
+    """
+    table = read_answers(competition, answers)
+    if not table.height:
+        raise TaskError(f"the answers of {competition.id} have no rows")
+    ids = table.select(competition.form.ids)
+    if competition.form.repeated == "invalid" and ids.n_unique() < ids.height:
+        raise TaskError(f"the answers of {competition.id} have an id twice")
+
+
+def gathered(table: pl.DataFrame, competition: Competition) -> pl.DataFrame:
+    """One row for each id, in the order they first come, whose cell holds all its rows' tokens."""
+    form = competition.form
+    tokens = pl.concat_str(pl.col(form.gathered), separator=" ").str.join(" ")
+    return table.group_by(form.ids, maintain_order=True).agg(tokens.alias(form.targets[0]))
+
+
+def span_answers(lines: str) -> list[tuple[str, str]]:
+    """Natural Questions as simplified by Kaggle: two rows for each example, long and short.
+
+    Only the first annotation of an example is read, as MLE-bench does.
+    """
+    rows: list[tuple[str, str]] = []
+    for line in lines.splitlines():
+        if line.strip():
+            example: dict[str, Any] = json.loads(line)
+            marked: dict[str, Any] = example["annotations"][0]
+            short = [_span(each) for each in marked["short_answers"]]
+            if marked["yes_no_answer"] != "NONE":
+                short.append(str(marked["yes_no_answer"]))
+            long = marked["long_answer"]
+            is_there = long["start_token"] != NO_ANSWER
+            rows.append((f"{example['example_id']}_long", _span(long) if is_there else ""))
+            rows.append((f"{example['example_id']}_short", " ".join(short)))
+    return rows
+
+
+def _span(answer: dict[str, Any]) -> str:
+    return f"{int(answer['start_token'])}:{int(answer['end_token'])}"

@@ -1,0 +1,145 @@
+"""A competition of Kaggle's as MLE-bench offers it: what is handed in, and what it is worth."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+
+from proctor.schemas.base import Value
+
+Compat: TypeAlias = Literal["strict", "upstream"]
+"""``strict``: rows are aligned by id, and what is wrong with a submission makes it invalid.
+``upstream``: as MLE-bench reads and aligns it, for comparison with published results."""
+
+UpstreamAlign: TypeAlias = Literal[
+    "sorted", "sorted unchecked", "merged", "position", "position in group", "superset", "subset"
+]
+"""How MLE-bench brings rows together. ``sorted``: both tables sorted by id, which must then be
+equal. ``sorted unchecked``: the same, and ids are not compared. ``merged``: the ids' sets must be
+equal; joined on them. ``position``: row by row as they come. ``position in group``: the same within
+each value of the first id column. ``superset``: further ids are dropped. ``subset``: so may ids be
+missing."""
+
+
+Setting: TypeAlias = bool | int | float | str
+Settings: TypeAlias = Mapping[str, Setting]
+
+
+class ScoredBy(Value):
+    """The metric, and what it asks for."""
+
+    name: str
+    settings: Settings = Field(default_factory=dict[str, Setting])
+    columns: Mapping[str, str | tuple[str, ...]] = Field(
+        default_factory=dict[str, str | tuple[str, ...]]
+    )
+    """Further columns of the answers, by the metric's name for them."""
+
+
+class Form(Value):
+    """What a submission must look like."""
+
+    ids: tuple[str, ...] = Field(min_length=1)
+    targets: tuple[str, ...] = Field(min_length=1)
+    truth: tuple[str, ...] = ()
+    """The answers' columns that hold what is true; as the targets are called, if empty."""
+    gathered: tuple[str, ...] = ()
+    """In place of `truth`: columns whose cells, over all rows of an id, make one cell of tokens."""
+    low: float | None = None
+    high: float | None = None
+    row_sum: float | None = None
+    """What the numbers of a row add up to, within `sum_within`."""
+    sum_within: float = 1e-6
+    first_token: bool = False
+    """Whether of several labels in a cell only the first counts."""
+    one_hot: bool = False
+    """Whether the truth is a label, and each target is a class."""
+    unknown: Literal["invalid", "ignored"] = "invalid"
+    """What a row of an id is that the answers do not have."""
+    repeated: Literal["invalid", "in order"] = "invalid"
+    """Rows of one id: refused, or the n-th is compared with the n-th of the answers."""
+
+    @model_validator(mode="after")
+    def _one_truth(self) -> "Form":
+        if self.truth and self.gathered:
+            raise ValueError("truth and gathered exclude each other")
+        return self
+
+
+class Thresholds(Value):
+    """The scores from which on a medal is won, with all their digits, of so many teams."""
+
+    gold: float
+    silver: float
+    bronze: float
+    median: float
+    teams: int = Field(gt=0)
+
+
+class Upstream(Value):
+    """Where MLE-bench differs from what is strict."""
+
+    align: UpstreamAlign = "sorted"
+    settings: Settings = Field(default_factory=dict[str, Setting])
+    """In place of, or besides, the metric's."""
+    mask_by_position: bool = False
+    """Whether the mask of the answers' n-th row falls on the submission's n-th, before sorting."""
+    as_text: bool = False
+    """Whether labels are compared as Python writes them, an empty one as ``nan``."""
+    nan: float | None = None
+    """What an empty number counts as; None where it makes a submission invalid."""
+
+
+class Competition(Value):
+    """One competition."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9-]+$")
+    name: str
+    category: str
+    splits: tuple[str, ...] = ()
+    """The lists of MLE-bench that it is on."""
+    awards_medals: bool = True
+    form: Form
+    metric: ScoredBy
+    medals: Thresholds
+    lower_is_better: bool
+    upstream: Upstream = Upstream()
+    prepare: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+    """The source's files and how they are split, as facts."""
+    issues: tuple[str, ...] = ()
+    """What is known to be wrong with it."""
+
+
+class CompetitionReport(Value):
+    """What a submission earned: MLE-bench's fields, and some more.
+
+    NaN and infinities are valid scores upstream; in JSON they are text.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    competition_id: str
+    score: float | None
+    """Rounded to five digits; None where the submission is missing or invalid."""
+    gold_threshold: float
+    silver_threshold: float
+    bronze_threshold: float
+    median_threshold: float
+    any_medal: bool
+    gold_medal: bool
+    silver_medal: bool
+    bronze_medal: bool
+    above_median: bool
+    submission_exists: bool
+    valid_submission: bool
+    is_lower_better: bool
+    created_at: AwareDatetime
+    submission_path: str
+    compat: Compat
+    """Which of the two rules it was graded by."""
+    reason: str | None = None
+    """Why it is invalid."""
+    rank: int | None = None
+    """On the leaderboard, had it been there; None where that is not known in full."""
+    percentile: float | None = None
+    """The share of the leaderboard's teams whose score is worse, from 0 to 100."""
