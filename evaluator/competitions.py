@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from proctor.evaluator.answers import read_answers, target_types
+from proctor.evaluator.answers import ANY_NUMBER, read_answers, target_types
 from proctor.evaluator.medals import award, rounded, standing, told_direction
 from proctor.evaluator.submissions import aligned, read_csv
 from proctor.evaluator.upstream import upstream_score
@@ -78,6 +78,23 @@ def strict_score(competition: Competition, submission: Path, answers: Path) -> f
             f"{name}: {competition.metric.name} is undefined for such predictions"
         )
     return found
+
+
+def check_form(competition: Competition, submission: Path, sample: bytes) -> None:
+    """Check columns, ids and types against a submission that is known to have them.
+
+    The answers are no part of it, so that nothing of them can be told.
+
+    Raises:
+        SubmissionError: It has not the form asked for.
+    """
+    form = competition.form.model_copy(update={"truth": (), "gathered": (), "one_hot": False})
+    asked, name = competition.model_copy(update={"form": form}), submission.name
+    wanted, types = (*form.ids, *form.targets), target_types(asked)
+    truth = read_csv(sample, "the sample", wanted, ANY_NUMBER, types)
+    most = truth.height * (EXTRA_ROWS if form.unknown == "ignored" else 2) + 1
+    table = aligned(read_csv(submission, name, wanted, most, types), truth, form, name)
+    predicted_values(asked, truth, table, name)
 
 
 def report(

@@ -13,8 +13,8 @@ from proctor.schemas.grade import Machine
 from proctor.schemas.rubric import Rubric
 from proctor.schemas.sandbox import SandboxSpec
 
-PACKAGES = {"judge": "judge", "metric": "metrics"}
-"""What only one grader uses, below ``evaluator/``."""
+PACKAGES = {"judge": "judge", "metric": "metrics", "competition": "metrics"}
+"""What not every grader uses, below ``evaluator/``."""
 
 
 class Recorded:

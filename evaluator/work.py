@@ -97,7 +97,7 @@ class Work:
             SubmissionError: It is missing, no plain file, or larger than `max_bytes`.
         """
         with TemporaryDirectory(prefix="proctor-file-") as place:
-            copy = Path(place, "file")
+            copy = Path(place, Path(path).name)
             try:
                 await run_sync(copy_file, self.snapshot, path, copy, max_bytes)
             except (FileNotFoundError, ValueError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from proctor.evaluator.graders import check_options
 from proctor.schemas.errors import TaskError
 from proctor.schemas.task import Task
+from proctor.tasks.competitions.library import Competitions
 from proctor.tasks.formats.afterquery import read_afterquery
 from proctor.tasks.formats.directory import FILE, read_directory
 
@@ -16,13 +17,32 @@ BUNDLED = Path(__file__).parent / "error_analysis"
 class Catalog:
     """Tasks by id, read when first asked for."""
 
-    def __init__(self, sources: Sequence[Path] = (BUNDLED,)) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Path] = (BUNDLED,),
+        competitions: Competitions | None = None,
+        among: Sequence[str] = (),
+    ) -> None:
         """Make a catalog.
 
         Args:
             sources: Task directories, AfterQuery JSON files, and folders that hold such.
+            competitions: Further tasks, each of which is prepared when it is asked for by its id.
+            among: The ids of those that are on offer as the tasks of the sources are.
         """
         self._sources = tuple(sources)
+        self._competitions = competitions
+        self._among = tuple(among)
+        self._prepared: dict[str, Task] = {}
+
+    @property
+    def competitions(self) -> Competitions | None:
+        """Tasks that can be asked for, whether they are on offer or not."""
+        return self._competitions
+
+    def offering(self, among: Sequence[str]) -> "Catalog":
+        """This catalog with some competitions on offer."""
+        return Catalog(self._sources, self._competitions, among)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -43,12 +63,21 @@ class Catalog:
         try:
             return self._read[0][task_id]
         except KeyError:
+            if self._competitions and task_id in self._competitions.ids:
+                return self._asked_for(task_id)
             known = ", ".join(self.ids) or "none"
             raise TaskError(f"there is no task {task_id!r}; the catalog has: {known}") from None
 
     def __iter__(self) -> Iterator[Task]:
         """Every task, by id."""
         return (self._read[0][task_id] for task_id in self.ids)
+
+    def _asked_for(self, task_id: str) -> Task:
+        if self._competitions is None:
+            raise TaskError(f"there are no competitions here, and so no {task_id!r}")
+        if task_id not in self._prepared:
+            self._prepared[task_id] = _checked(self._competitions.task(task_id), task_id)
+        return self._prepared[task_id]
 
     @cached_property
     def _read(self) -> tuple[dict[str, Task], tuple[TaskError, ...]]:
@@ -66,6 +95,11 @@ class Catalog:
                 problems.append(TaskError(f"{taken}; give one of the two another id"))
                 continue
             tasks[task.id], places[task.id] = task, place
+        for task_id in self._among:
+            try:
+                tasks[task_id] = self._asked_for(task_id)
+            except TaskError as error:
+                problems.append(error)
         return tasks, tuple(problems)
 
 
@@ -76,11 +110,15 @@ def read_task(place: Path) -> Task:
         TaskError: It is not a task; the message names file, key and remedy.
     """
     task = read_directory(place) if place.is_dir() else read_afterquery(place)
+    return _checked(task, place / FILE if place.is_dir() else place)
+
+
+def _checked(task: Task, where: object) -> Task:
     try:
         check_options(task)
         _check_size(task)
     except TaskError as error:
-        raise TaskError(f"{place / FILE if place.is_dir() else place}: {error}") from error
+        raise TaskError(f"{where}: {error}") from error
     return task
 
 

@@ -10,6 +10,7 @@ import typer
 from proctor import __version__
 from proctor.clients.cli import (
     compare,
+    competitions,
     grade,
     image,
     judge,
@@ -35,6 +36,7 @@ app.command("grade")(grade.grade)
 app.command("verify")(grade.verify)
 app.command("mcp-config")(mcp_config.mcp_config)
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(competitions.app, name="competitions")
 app.add_typer(image.app, name="image")
 app.add_typer(judge.app, name="judge")
 

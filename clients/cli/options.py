@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from proctor.tasks.catalog import Catalog
+    from proctor.tasks.competitions.library import Competitions
 
 Command: TypeAlias = Callable[..., None]
 
@@ -25,6 +27,18 @@ TasksOption: TypeAlias = Annotated[
         metavar="DIR",
         help="Take tasks from DIR (task directories, AfterQuery JSON files) instead of the "
         "bundled ones. May be repeated.",
+    ),
+]
+
+
+DATA_VARIABLE = "PROCTOR_COMPETITIONS"
+DataOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        envvar=DATA_VARIABLE,
+        help="Where competitions' files are prepared; the user's cache by default.",
     ),
 ]
 
@@ -51,12 +65,36 @@ def usage_error(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def catalog_of(sources: Sequence[Path] | None) -> "Catalog":
-    """The catalog that ``--tasks`` asks for; tasks that cannot be read are complained of."""
-    from proctor.schemas.errors import TaskError
+def competitions_in(data: Path | None) -> "Competitions":
+    """The bundled competitions, with their files in `data` or where they lie by default."""
+    import platformdirs
+
+    from proctor.tasks.competitions.library import Competitions
+
+    usual = os.environ.get(DATA_VARIABLE) or (
+        platformdirs.user_cache_path("proctor", appauthor=False) / "competitions"
+    )
+    return Competitions(Path(data or usual).absolute())
+
+
+def catalog_of(sources: Sequence[Path] | None, data: Path | None = None) -> "Catalog":
+    """The catalog that ``--tasks`` asks for; tasks that cannot be read are complained of.
+
+    The bundled tasks come with competitions, prepared in `data` when they are asked for.
+    """
     from proctor.tasks.catalog import Catalog
 
-    catalog = Catalog([path.absolute() for path in sources]) if sources else Catalog()
+    if sources:
+        catalog = Catalog([path.absolute() for path in sources])
+    else:
+        catalog = Catalog(competitions=competitions_in(data))
+    return with_problems_told(catalog)
+
+
+def with_problems_told(catalog: "Catalog") -> "Catalog":
+    """The catalog; tasks that cannot be read are complained of."""
+    from proctor.schemas.errors import TaskError
+
     try:
         for problem in catalog.problems:
             complain(f"proctor: not a task: {problem}")

@@ -9,11 +9,13 @@ from proctor.clients.cli.agent_options import AgentOptions, other_agents, with_a
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.model_options import ModelOptions, model_agents, with_model_options
 from proctor.clients.cli.options import (
+    DataOption,
     TasksOption,
     catalog_of,
     complain,
     made_directory,
     usage_error,
+    with_problems_told,
 )
 from proctor.clients.cli.run_limits import RunLimits, with_run_limits
 from proctor.clients.cli.run_lock import agreed, conditions_of, given_flags, lock_of, take_flags
@@ -81,6 +83,7 @@ def run(
         typer.Option("--no-eval", help="Keep what is handed in ungraded, for 'proctor grade'."),
     ] = False,
     tasks: TasksOption = None,
+    data: DataOption = None,
     feedback: FeedbackOption = None,
     sign_key: SignKeyOption = None,
     as_json: Annotated[
@@ -99,8 +102,10 @@ def run(
     from proctor.clients.runs.directory import RunDirectory
     from proctor.clients.runs.run import Plan, summary
 
-    catalog = catalog_of([*(tasks or ()), *choice.files] or None)
+    catalog = catalog_of([*(tasks or ()), *choice.files] or None, data)
     other = OtherServer(server) if server else None
+    if not other:
+        catalog = with_problems_told(choice.offered(catalog, patterns or []))
     cards = choice.chosen(
         other.cards() if other else [task.card() for task in catalog], patterns or []
     )
@@ -109,6 +114,7 @@ def run(
     directory = RunDirectory(resume.absolute() if resume else _new_directory(out))
     sitting = model_agents(modelling, turns.__getitem__, budget)
     hidden = [directory.path, *(tasks or ()), *choice.files]
+    hidden += [catalog.competitions.data] if catalog.competitions else []
     sitting = other_agents(seating, catalog, hidden, models=bool(sitting)) or sitting
     judge = judge_of(judging)
     conditions = conditions_of(

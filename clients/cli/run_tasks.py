@@ -13,6 +13,8 @@ from proctor.clients.cli.options import usage_error, with_options
 
 if TYPE_CHECKING:
     from proctor.schemas.task import TaskCard
+    from proctor.tasks.catalog import Catalog
+    from proctor.tasks.competitions.definition import Definition
 
 PANEL = "Tasks"
 
@@ -58,6 +60,23 @@ class TaskChoice:
         """The tasks that are named by their files."""
         return [Path(each) for each in self.task or () if _is_place(each)]
 
+    def offered(self, catalog: "Catalog", patterns: Sequence[str]) -> "Catalog":
+        """The catalog with those competitions on offer that are asked for.
+
+        A pattern must match their ids or, without patterns, an option must select them: preparing
+        them takes time.
+        """
+        library = catalog.competitions
+        wanted = [*patterns, *(each for each in self.task or () if not _is_place(each))]
+        if library is None or not (wanted or self.kind or self.category or self.split):
+            return catalog
+        ids = [
+            task_id
+            for task_id in library.ids
+            if any(fnmatch.fnmatchcase(task_id, each) for each in wanted or ["*"])
+        ]
+        return catalog.offering([each for each in ids if self._takes(library.definition(each))])
+
     def chosen(self, cards: "Sequence[TaskCard]", patterns: Sequence[str]) -> "list[TaskCard]":
         """The tasks to be worked, in the order in which they are asked for.
 
@@ -68,17 +87,17 @@ class TaskChoice:
         ids = dict.fromkeys(_matching(list(by_id), wanted or ["*"]))
         found = [by_id[task_id] for task_id in ids if self._takes(by_id[task_id])]
         if not found:
-            usage_error(f"no task is left: {self._offered(cards)}")
+            usage_error(f"no task is left: {self._left(cards)}")
         return found[: self.limit]
 
-    def _takes(self, card: "TaskCard") -> bool:
+    def _takes(self, card: "TaskCard | Definition") -> bool:
         return (
             (self.kind is None or card.kind == self.kind.value)
             and (self.category is None or card.category == self.category)
             and (self.split is None or self.split in card.splits)
         )
 
-    def _offered(self, cards: "Sequence[TaskCard]") -> str:
+    def _left(self, cards: "Sequence[TaskCard]") -> str:
         read: dict[str, tuple[str | None, Callable[[TaskCard], Sequence[str]]]] = {
             "--kind": (self.kind, lambda card: [card.kind]),
             "--category": (self.category, lambda card: [card.category]),

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Literal, TypeAlias
 
-from proctor.clients.reports.rows import Medal, Row
+from proctor.clients.reports.rows import MEDALS, Medal, Row
 from proctor.clients.reports.statistics import Estimate, estimate, mean, pass_at_k, pass_hat_k
 
 By: TypeAlias = Literal["model", "kind", "category", "task"]
 EVERY_BY: tuple[By, ...] = ("model", "kind", "category", "task")
-MEDALS: tuple[Medal, ...] = ("gold", "silver", "bronze")
 TOLERANCE = 1e-9
 """What a score may lack of the one that passes, since both are rounded."""
 

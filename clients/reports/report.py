@@ -7,7 +7,6 @@ from rich.console import Console
 
 from proctor.clients.reports.found import Found
 from proctor.clients.reports.groups import (
-    MEDALS,
     Group,
     Passing,
     Settings,
@@ -15,7 +14,7 @@ from proctor.clients.reports.groups import (
     labels_of,
 )
 from proctor.clients.reports.remarks import WHAT_SCORES_ARE, left_out, of_invalid, remarks_on
-from proctor.clients.reports.rows import rows_of
+from proctor.clients.reports.rows import MEDALS, rows_of
 from proctor.clients.reports.statistics import CONFIDENCE, RESAMPLES, SEED
 from proctor.clients.reports.tables import (
     UNKNOWN,

@@ -20,6 +20,8 @@ from proctor.schemas.result import RunResult
 
 Outcome: TypeAlias = Literal["scored", "ungraded", "invalid"]
 Medal: TypeAlias = Literal["gold", "silver", "bronze"]
+MEDALS: tuple[Medal, ...] = ("gold", "silver", "bronze")
+"""The best first; the criteria of a competition are called so."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Row:
     task_digest: str | None
     session_id: str | None
     medal: Medal | None = None
-    """Of a competition. None where the result names none; `row_of` is where to read it."""
+    """Of a competition. None where it won none, and of other tasks."""
 
     @property
     def who(self) -> tuple[str, str]:
@@ -117,7 +119,16 @@ def row_of(result: RunResult) -> Row:
         error=result.error,
         task_digest=grade.task_digest if grade else None,
         session_id=result.session_id,
+        medal=_medal(result),
     )
+
+
+def _medal(result: RunResult) -> Medal | None:
+    """The best medal among the criteria that a competition's grade has in full."""
+    if result.kind != "competition" or result.evaluation is None:
+        return None
+    won = {each.id for each in result.evaluation.results if each.passed}
+    return next((medal for medal in MEDALS if medal in won), None)
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

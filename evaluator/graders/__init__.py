@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from proctor.evaluator.graders import (
     behaviour,
     command,
+    competition,
     custom,
     file_exists,
     judge,
@@ -79,6 +80,13 @@ GRADERS: Mapping[str, Grader] = {
         metric.check,
         metric.validate,
         metric.validation,
+        reads_labels=True,
+    ),
+    "competition": Grader(
+        competition.Options,
+        competition.measure,
+        competition.check,
+        competition.validate,
         reads_labels=True,
     ),
     "judge": Grader(judge.Options, judge.measure, takes="criterion"),

@@ -1,0 +1,1 @@
+"""Competitions that need no network, and the baselines that made their leaderboards."""

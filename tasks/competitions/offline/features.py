@@ -1,0 +1,82 @@
+"""What baselines look at: columns, words, pixels or the past, as arrays for scikit-learn."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from proctor.evaluator.metrics.base import Array
+from proctor.tasks.competitions.definition import CompetitionFile
+
+COMPOSE: Any = import_module("sklearn.compose")
+PIPELINE: Any = import_module("sklearn.pipeline")
+PREPROCESSING: Any = import_module("sklearn.preprocessing")
+IMPUTE: Any = import_module("sklearn.impute")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one part."""
+
+    table: pd.DataFrame
+    arrays: Mapping[str, Array]
+
+    @classmethod
+    def read(cls, public: Path, part: str) -> "Rows":
+        """Read what agents are given of a part."""
+        arrays = {
+            path.stem.removeprefix(f"{part}_"): import_module("numpy").load(path)
+            for path in sorted(public.glob(f"{part}_*.npy"))
+        }
+        return cls(pd.read_csv(public / f"{part}.csv"), arrays)
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.table)
+
+
+@dataclass(frozen=True)
+class Features:
+    """One way to look at rows."""
+
+    name: str
+    make: Callable[[], Any]
+    """A transformer of `Rows`."""
+    only: tuple[str, ...] = ()
+    """The models that it is for, by the beginnings of their names; all if none."""
+
+    def suits(self, model: str) -> bool:
+        """Whether a model can do with it."""
+        return not self.only or model.startswith(self.only)
+
+
+def features_of(file: CompetitionFile, train: Rows) -> tuple[Features, ...]:
+    """The ways to look at a competition's rows."""
+    hidden = [*file.form.ids, *file.form.targets, *file.form.truth]
+    everything = Features("all columns", lambda: _columns(hidden, numbers_only=False))
+    seen = train.table.drop(columns=hidden, errors="ignore")
+    if seen.select_dtypes(exclude="number").empty:
+        return (everything,)
+    plain = ("Hist", "Logistic", "Ridge")
+    return everything, Features("numbers", lambda: _columns(hidden, numbers_only=True), plain)
+
+
+def _columns(hidden: list[str], *, numbers_only: bool) -> Any:  # noqa: ANN401 - an estimator
+    numbers = PIPELINE.make_pipeline(
+        IMPUTE.SimpleImputer(strategy="median"), PREPROCESSING.StandardScaler()
+    )
+    words = PREPROCESSING.OneHotEncoder(
+        handle_unknown="ignore", sparse_output=False, min_frequency=5
+    )
+
+    def seen(rows: Rows) -> pd.DataFrame:
+        return rows.table.drop(columns=hidden, errors="ignore")
+
+    chosen = COMPOSE.make_column_transformer(
+        (numbers, COMPOSE.make_column_selector(dtype_include="number")),
+        *([] if numbers_only else [(words, COMPOSE.make_column_selector(dtype_exclude="number"))]),
+    )
+    return PIPELINE.make_pipeline(PREPROCESSING.FunctionTransformer(seen), chosen)
