@@ -142,7 +142,7 @@ def _predicted_labels(
         return numbers(table, [target], form.ids, name)[:, 0]
     blank = table.filter(pl.col(target) == "")
     if blank.height and not (real == "").any():
-        ids = listed(map("/".join, blank.select(form.ids).rows()))
+        ids = listed("/".join(map(str, row)) for row in blank.select(form.ids).rows())
         raise SubmissionError(f"{name}: {blank.height} rows have no {target}: {ids}")
     return _labels(table[target], real)
 

@@ -9,6 +9,7 @@ import typer
 from proctor.clients.cli.options import DataOption, competitions_in, usage_error
 
 if TYPE_CHECKING:
+    from proctor.evaluator.competitions import Measured
     from proctor.schemas.competition import CompetitionReport
     from proctor.tasks.competitions.definition import Definition
 
@@ -91,7 +92,6 @@ def grade_submission(
 ) -> None:
     """Grade a submission against a competition's answers; exit code 1 where it is invalid."""
     from datetime import UTC, datetime
-    from functools import partial
 
     import anyio
 
@@ -101,11 +101,15 @@ def grade_submission(
     from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE
 
     library, path = competitions_in(data), submission.absolute()
+
+    async def measured_in_worker() -> "Measured":
+        return await in_worker(measure, competition, path, answers, compat)
+
     try:
         competition = library.definition(name).competition
         leaderboard = library.definition(name).leaderboard
         answers = library.prepare(name) / PRIVATE / ANSWERS
-        measured = anyio.run(partial(in_worker, measure, competition, path, answers, compat))
+        measured = anyio.run(measured_in_worker)
     except ProctorError as error:
         usage_error(str(error))
     found = report(

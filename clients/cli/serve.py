@@ -15,6 +15,7 @@ from proctor.clients.cli.options import (
     complain,
     made_directory,
     usage_error,
+    with_prepared,
 )
 from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
 from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, terms_of
@@ -99,7 +100,7 @@ class _Serving:
 
         data = self._data or platformdirs.user_data_path("proctor", appauthor=False)
         records = made_directory(data.absolute() / "sessions", "--data")
-        catalog = catalog_of(self._tasks)
+        catalog = with_prepared(catalog_of(self._tasks))
         specs = [task.sandbox for task in catalog]
         async with (
             backend_of(self._sandboxes, specs, may_build=self._may_build) as backend,

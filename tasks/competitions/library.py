@@ -51,12 +51,11 @@ class Competitions:
         return read_definition(place)
 
     def is_prepared(self, name: str) -> bool:
-        """Whether its files are there.
-
-        Raises:
-            TaskError: As `definition`.
-        """
-        return is_whole(place_of(self.definition(name), self.data))
+        """Whether its files are there; never, where there is no such or it is not well declared."""
+        try:
+            return is_whole(place_of(self.definition(name), self.data))
+        except TaskError:
+            return False
 
     def prepare(self, name: str) -> Path:
         """Make its files, unless they are there; returns their directory.

@@ -252,7 +252,7 @@ for root in ("/data", "/workspace", "/tmp", "/home", "/root", "/grading"):
     for place, _, names in os.walk(root):
         found += [os.path.join(place, name) for name in names]
 print("\\n".join(found))
-open("/data/train.csv", "a")
+open("/data/new", "w")
 """
 
 

@@ -127,8 +127,8 @@ def handed_in(team: Team, definition: Definition, train: Rows, test: Rows) -> pd
         submission[target] = pipeline.predict_proba(test)[:, 1]
     else:
         submission[target] = pipeline.predict(test)
-        if reads == "amounts":
-            submission[target] = submission[target].clip(lower=0)
+        if form.low is not None:
+            submission[target] = submission[target].clip(lower=form.low)
     return submission
 
 

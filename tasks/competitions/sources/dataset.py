@@ -49,7 +49,8 @@ def make(settings: Settings, rng: np.random.Generator) -> Made:
     collection: Any = getattr(COLLECTIONS, f"load_{settings.name}")()
     drawn = draw(collection.data, collection.target, settings.rows, rng)
     spread: Array = collection.data.std(axis=0)
-    values: Array = np.abs(drawn.rows + rng.normal(size=drawn.rows.shape) * settings.noise * spread)
+    scatter: Array = rng.normal(size=drawn.rows.shape) * settings.noise * spread
+    values: Array = np.abs(drawn.rows + scatter)
     shown = np.array([settings.labels[str(each)] for each in np.unique(collection.target)])
     labels = shown[confused(drawn.classes, len(shown), settings.wrong_labels, rng)]
     names = [plain_name(str(each)) for each in collection.feature_names]

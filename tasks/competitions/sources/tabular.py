@@ -116,7 +116,7 @@ def _under(
     rng: np.random.Generator,
 ) -> Array:  # fmt: skip
     """What lies under the target: standardized, with the groups' effects and noise on top."""
-    count = hidden.shape[1]
+    count: int = hidden.shape[1]
     total: Numbers = hidden @ (rng.normal(size=count) * rng.integers(0, 2, count))
     for _ in range(count):
         a, b = hidden[:, rng.integers(count)], hidden[:, rng.integers(count)]
@@ -152,9 +152,10 @@ def _target(settings: Settings, under: Numbers) -> Array | list[str]:
         rare = np.asarray(values > np.quantile(values, 1 - (settings.rate or 0)))
         return rare.astype(int)
     number = settings.number
-    found = number.mean + number.spread * (values - values.mean()) / values.std()
-    found = found if number.low is None else np.maximum(found, number.low)
-    return np.asarray(np.round(found, number.decimals))
+    found: Array = number.mean + number.spread * (values - values.mean()) / values.std()
+    if number.low is not None:
+        found = np.maximum(found, number.low)
+    return np.round(found, number.decimals)
 
 
 def _group_names(groups: Groups, member: Array, rng: np.random.Generator) -> list[str]:

@@ -1,0 +1,125 @@
+"""``proctor competitions``, and runs of competitions, as a user has them."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+
+from proctor.clients.reports.rows import row_of
+from proctor.schemas.result import RunResult
+from proctor.tasks.competitions.library import Competitions
+
+ONE = "cell-samples"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one competition is prepared."""
+    place = tmp_path_factory.mktemp("competitions")
+    Competitions(place).prepare(ONE)
+    return place
+
+
+@pytest.fixture
+def proctor(proctor_command: list[str], tmp_path: Path, data: Path) -> Any:
+    def run(*arguments: str, expect: int = 0) -> str:
+        result = subprocess.run(
+            [*proctor_command, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=300,
+            check=False,
+            env={**os.environ, "COLUMNS": "160", "PROCTOR_COMPETITIONS": str(data)},
+        )
+        assert result.returncode == expect, result.stdout + result.stderr
+        return result.stdout if expect != 2 else result.stderr
+
+    return run
+
+
+def results(printed: str) -> list[RunResult]:
+    return [RunResult.model_validate(each) for each in json.loads(printed)["results"]]
+
+
+def test_the_oracle_wins_gold_and_doing_nothing_is_invalid(proctor: Any) -> None:
+    (best,) = results(proctor("run", f"competition/{ONE}", "--json"))
+    assert best.evaluation
+    assert (best.kind, best.category, best.evaluation.percentage) == ("competition", "low", 100)
+    assert row_of(best).medal == "gold"
+    (none,) = results(proctor("run", f"competition/{ONE}", "--agent", "noop", "--json"))
+    assert none.evaluation
+    assert none.evaluation.percentage == 0
+    assert (row_of(none).outcome, row_of(none).medal) == ("invalid", None)
+
+
+def test_a_result_says_rank_and_percentile_and_can_be_verified(
+    proctor: Any, tmp_path: Path
+) -> None:
+    proctor("run", "competition/cell-*", "--out", "done")
+    (path,) = (tmp_path / "done").rglob("result.json")
+    (said,) = {each["reasoning"] for each in json.loads(path.read_text())["evaluation"]["results"]}
+    assert said.startswith("roc_auc: rank 1 beside ")
+    assert "percentile 100" in said
+    assert "DIFFERS" not in proctor("verify", str(path))
+
+
+def test_a_submission_is_graded_by_itself(proctor: Any, data: Path, tmp_path: Path) -> None:
+    reference = next(data.rglob("reference.csv"))
+    report = json.loads(proctor("competitions", "grade", str(reference), ONE, "--json"))
+    assert (report["score"], report["gold_medal"], report["rank"]) == (1.0, True, 1)
+    other = proctor("competitions", "grade", str(reference), ONE, "--compat", "upstream", "--json")
+    assert json.loads(other)["compat"] == "upstream"
+    (tmp_path / "submission.csv").write_text("sample_id,malignant\n1,0.5\n", "utf-8")
+    told = proctor("competitions", "grade", "submission.csv", ONE, expect=1)
+    assert "missing sample_id" in told
+    assert "there is no competition 'x'" in proctor(
+        "competitions", "grade", str(reference), "x", expect=2
+    )
+
+
+def test_competitions_are_listed_shown_and_prepared(proctor: Any, tmp_path: Path) -> None:
+    rows = {each["id"]: each for each in json.loads(proctor("competitions", "list", "--json"))}
+    assert rows[ONE]["prepared"]
+    assert not rows["kiln-gas"]["prepared"]
+    assert ONE in proctor("competitions", "list")
+    assert "nuclei" in proctor("competitions", "show", ONE)
+    place = proctor("competitions", "prepare", ONE, "--data", str(tmp_path / "other")).strip()
+    assert Path(place, "public", "train.csv").exists()
+
+
+def test_runs_take_competitions_only_where_they_are_asked_for(proctor: Any) -> None:
+    assert "no task matches 'competition/x*'" in proctor("run", "competition/x*", expect=2)
+    assert "competition/" not in proctor("tasks", "list", "--json")
+    shown = proctor("tasks", "show", f"competition/{ONE}")
+    assert "ROC curve" in shown
+
+
+async def test_an_agent_is_told_whether_its_submission_is_valid_and_no_more(
+    proctor_command: list[str], data: Path, tmp_path: Path
+) -> None:
+    command = [*proctor_command, "serve", "--feedback", "validity/score", "--data", str(tmp_path)]
+    environment = {**os.environ, "PROCTOR_COMPETITIONS": str(data)}
+    transport = StdioTransport(command[0], command[1:], env=environment, keep_alive=False)
+    async with Client(transport, timeout=60) as client:
+
+        async def call(tool: str, **arguments: Any) -> str:
+            result = await client.call_tool(tool, arguments)
+            return "\n".join(getattr(part, "text", "") for part in result.content)
+
+        assert f"competition/{ONE}" in await call("list_tasks")
+        assert "/data/train.csv" in await call("start_task", task_id=f"competition/{ONE}")
+        assert "does not exist" in await call("check_submission")
+        copied = "cp /data/sample_submission.csv submission.csv && chmod u+w submission.csv"
+        await call("bash_exec", command=copied)
+        assert "has the form asked for" in await call("check_submission")
+        await call("bash_exec", command="echo 1,0.5 >> submission.csv")
+        assert "unknown sample_id: '1'" in await call("check_submission")
+        await call("bash_exec", command="cp /data/sample_submission.csv submission.csv")
+        told = await call("submit", answer="")
+        assert "10 of the 100 points graded" in told
