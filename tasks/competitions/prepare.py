@@ -1,6 +1,6 @@
 """From a declaration to files: what agents are given, and what grading needs, apart.
 
-DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md, further files
+DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md
 DATA/ID/DIGEST/private/   answers.csv, and reference.csv: the answers as they would be handed in
 DATA/ID/DIGEST/manifest.json
 
@@ -9,9 +9,7 @@ directory appears whole, by one renaming, or not at all.
 """
 
 import hashlib
-import io
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +23,6 @@ from proctor.evaluator.answers import check_answers
 from proctor.evaluator.competitions import measure
 from proctor.evaluator.medals import award
 from proctor.evaluator.metrics import METRICS
-from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Form
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import DESCRIPTION, Definition
@@ -88,7 +85,7 @@ def made_files(definition: Definition) -> dict[str, bytes]:
     try:
         rows = made(file.source)
         parts = split_rows(file.split, rows.table)
-        return {**_tables(definition, rows, parts), **_further(definition, rows, parts)}
+        return _tables(definition, rows, parts)
     except TaskError as error:
         raise TaskError(f"{definition.place}: {error}") from error
 
@@ -132,20 +129,13 @@ def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes
     answers = test.select(id_column, *rows.targets)
     reference = as_submission(form, answers)
     return {
+        f"{PUBLIC}/{DESCRIPTION}": definition.description.encode(),
         f"{PUBLIC}/train.csv": _csv(train),
         f"{PUBLIC}/test.csv": _csv(test.drop(rows.targets)),
         f"{PUBLIC}/{SAMPLE}": _csv(_sample(reference, id_column, train)),
         f"{PRIVATE}/{ANSWERS}": _csv(answers),
         f"{PRIVATE}/{REFERENCE}": _csv(reference),
     }
-
-
-def _further(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes]:
-    files = {f"{PUBLIC}/{DESCRIPTION}": definition.description.encode()}
-    for name, values in rows.arrays.items():
-        for part, chosen in parts._asdict().items():
-            files[f"{PUBLIC}/{part}_{name}.npy"] = _npy(values[chosen])
-    return files
 
 
 def as_submission(form: Form, answers: pl.DataFrame) -> pl.DataFrame:
@@ -179,12 +169,6 @@ def _csv(table: pl.DataFrame) -> bytes:
     return table.write_csv().encode()
 
 
-def _npy(values: Array) -> bytes:
-    held = io.BytesIO()
-    np.save(held, values, allow_pickle=False)
-    return held.getvalue()
-
-
 def _check_sums(definition: Definition, files: Mapping[str, bytes]) -> None:
     said, is_ = dict(definition.checksums), sums(files)
     if wrong := sorted(
@@ -207,5 +191,4 @@ def _write(files: Mapping[str, bytes], place: Path) -> None:
     (new / PUBLIC).chmod(ANYBODY_ENTERS)
     (new / PRIVATE).chmod(OWNER_ENTERS)
     new.chmod(ANYBODY_ENTERS)
-    os.sync()
     new.rename(place)

@@ -94,7 +94,7 @@ def _instructions(definition: Definition, public: Path, sample: bytes) -> str:
 {files}
 
 They can be read only. `train.csv` has what is to be predicted; `test.csv` has not.
-{_on_arrays(files)}
+
 ## What to hand in
 
 `{SUBMISSION}` in your workspace, a CSV file with the columns {asked}, as `{SAMPLE}`
@@ -112,9 +112,3 @@ By {file.measures}. The score is then compared with a leaderboard:
 there are points for beating half of it, and for what earns a bronze, a silver or a gold medal.
 Only the file counts; your code is not run.
 """
-
-
-def _on_arrays(files: str) -> str:
-    if ".npy" not in files:
-        return ""
-    return "Arrays in `.npy` files have an entry for each row of that part's table, in its order.\n"

@@ -35,7 +35,7 @@ from proctor.tasks.competitions.definition import (
     read_definition,
 )
 from proctor.tasks.competitions.library import BUNDLED
-from proctor.tasks.competitions.offline.features import Features, Rows, features_of
+from proctor.tasks.competitions.offline.features import Features, features_of
 from proctor.tasks.competitions.prepare import (
     check_provable,
     made_files,
@@ -99,7 +99,7 @@ def _models(*, classes: bool) -> Iterator[tuple[str, Callable[[], Model]]]:
         yield from _settings("svm.SVR", C=(1.0, 100.0))
 
 
-def teams_of(definition: Definition, train: Rows) -> Iterator[Team]:
+def teams_of(definition: Definition, train: pd.DataFrame) -> Iterator[Team]:
     """The teams that enter a competition."""
     metric = METRICS[definition.file.metric.name]
     classes = metric.reads in ("labels", "scores", "probabilities")
@@ -110,15 +110,16 @@ def teams_of(definition: Definition, train: Rows) -> Iterator[Team]:
                 yield Team(told, model, features, share)
 
 
-def handed_in(team: Team, definition: Definition, train: Rows, test: Rows) -> pd.DataFrame:
+def handed_in(
+    team: Team, definition: Definition, train: pd.DataFrame, test: pd.DataFrame
+) -> pd.DataFrame:
     """What a team predicts, in the form asked for."""
     form = definition.file.form
-    table = train.table.sample(frac=team.share, random_state=SEED).sort_index()
-    fitted = Rows(table, {name: each[table.index] for name, each in train.arrays.items()})
+    fitted = train.sample(frac=team.share, random_state=SEED).sort_index()
     target = form.truth[0] if form.truth else form.targets[0]
     pipeline = import_module("sklearn.pipeline").make_pipeline(team.features.make(), team.model())
-    pipeline.fit(fitted, table[target])
-    submission = test.table[list(form.ids)].copy()
+    pipeline.fit(fitted, fitted[target])
+    submission = test[list(form.ids)].copy()
     reads = METRICS[definition.file.metric.name].reads
     if form.one_hot:
         told = pd.DataFrame(pipeline.predict_proba(test), columns=pipeline.classes_)
@@ -141,7 +142,7 @@ def leaderboard_of(definition: Definition, root: Path) -> list[Entry]:
     """
     file = definition.file
     competition = competition_of(file, (0.0,))  # no medal is asked for
-    train, test = (Rows.read(root / PUBLIC, part) for part in ("train", "test"))
+    train, test = (pd.read_csv(root / PUBLIC / f"{part}.csv") for part in ("train", "test"))
     entries: list[Entry] = []
     for team in teams_of(definition, train):
         score = _scored(competition, handed_in(team, definition, train, test), root)

@@ -1,14 +1,12 @@
-"""What baselines look at: columns, words, pixels or the past, as arrays for scikit-learn."""
+"""What baselines look at: columns, as arrays for scikit-learn."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from proctor.evaluator.metrics.base import Array
 from proctor.tasks.competitions.definition import CompetitionFile
 
 COMPOSE: Any = import_module("sklearn.compose")
@@ -18,33 +16,12 @@ IMPUTE: Any = import_module("sklearn.impute")
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of one part."""
-
-    table: pd.DataFrame
-    arrays: Mapping[str, Array]
-
-    @classmethod
-    def read(cls, public: Path, part: str) -> "Rows":
-        """Read what agents are given of a part."""
-        arrays = {
-            path.stem.removeprefix(f"{part}_"): import_module("numpy").load(path)
-            for path in sorted(public.glob(f"{part}_*.npy"))
-        }
-        return cls(pd.read_csv(public / f"{part}.csv"), arrays)
-
-    def __len__(self) -> int:
-        """How many."""
-        return len(self.table)
-
-
-@dataclass(frozen=True)
 class Features:
     """One way to look at rows."""
 
     name: str
     make: Callable[[], Any]
-    """A transformer of `Rows`."""
+    """A transformer of rows."""
     only: tuple[str, ...] = ()
     """The models that it is for, by the beginnings of their names; all if none."""
 
@@ -53,11 +30,11 @@ class Features:
         return not self.only or model.startswith(self.only)
 
 
-def features_of(file: CompetitionFile, train: Rows) -> tuple[Features, ...]:
+def features_of(file: CompetitionFile, train: pd.DataFrame) -> tuple[Features, ...]:
     """The ways to look at a competition's rows."""
     hidden = [*file.form.ids, *file.form.targets, *file.form.truth]
     everything = Features("all columns", lambda: _columns(hidden, numbers_only=False))
-    seen = train.table.drop(columns=hidden, errors="ignore")
+    seen = train.drop(columns=hidden, errors="ignore")
     if seen.select_dtypes(exclude="number").empty:
         return (everything,)
     plain = ("Hist", "Logistic", "Ridge")
@@ -72,8 +49,8 @@ def _columns(hidden: list[str], *, numbers_only: bool) -> Any:  # noqa: ANN401 -
         handle_unknown="ignore", sparse_output=False, min_frequency=5
     )
 
-    def seen(rows: Rows) -> pd.DataFrame:
-        return rows.table.drop(columns=hidden, errors="ignore")
+    def seen(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.drop(columns=hidden, errors="ignore")
 
     chosen = COMPOSE.make_column_transformer(
         (numbers, COMPOSE.make_column_selector(dtype_include="number")),

@@ -25,7 +25,7 @@ DIGITS = 4
 class Settings(Value):
     """Which collection, and what becomes of it."""
 
-    name: Literal["breast_cancer", "wine"]
+    name: Literal["breast_cancer"]
     target: str
     """What the column of labels is called."""
     labels: Mapping[str, int | str]
@@ -49,7 +49,7 @@ def make(settings: Settings, rng: np.random.Generator) -> Made:
     collection: Any = getattr(COLLECTIONS, f"load_{settings.name}")()
     drawn = draw(collection.data, collection.target, settings.rows, rng)
     spread: Array = collection.data.std(axis=0)
-    scatter: Array = rng.normal(size=drawn.rows.shape) * settings.noise * spread
+    scatter = rng.normal(0, settings.noise, (settings.rows, len(spread))) * spread
     values: Array = np.abs(drawn.rows + scatter)
     shown = np.array([settings.labels[str(each)] for each in np.unique(collection.target)])
     labels = shown[confused(drawn.classes, len(shown), settings.wrong_labels, rng)]

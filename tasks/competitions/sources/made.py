@@ -1,11 +1,8 @@
 """What a source makes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import polars as pl
-
-from proctor.evaluator.metrics.base import Array
 
 
 @dataclass(frozen=True)
@@ -16,5 +13,3 @@ class Made:
     """The features and what is to be predicted."""
     targets: tuple[str, ...]
     """Columns that only the training rows show."""
-    arrays: Mapping[str, Array] = field(default_factory=dict[str, Array])
-    """What is no table, such as images: by name, one entry for each row."""
