@@ -60,7 +60,8 @@ def test_run_lets_the_oracle_work_a_task_and_keeps_everything(
     assert saved["model"] is None
     assert saved["answer"].startswith("The mean was moved")
     asked: dict[str, Any] = {"turns": 3, "tool_calls": 3, "errors": []}
-    unknown = {"prompt_tokens": None, "reply_tokens": None, "cost_usd": None}
+    unknown: dict[str, Any] = {"prompt_tokens": None, "reply_tokens": None, "cost_usd": None}
+    unknown |= {"unreported_calls": 0, "ended_by": None}
     assert saved["metadata"] == asked | unknown
     evaluation = saved["evaluation"]
     assert (evaluation["score"], evaluation["total_possible"]) == (9, 10)
