@@ -45,7 +45,8 @@ class LiveView:
         row = self._rows[attempt]
         if isinstance(told, RunResult):
             self._done_here += row.stage is not None
-            row.result, row.told = told, AgentReport.model_validate(told.metadata)
+            report = {**told.metadata, "model": told.model}
+            row.result, row.told = told, AgentReport.model_validate(report)
         elif told is not None:
             row.told = told
         if row.stage is None:
