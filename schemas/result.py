@@ -68,7 +68,7 @@ class AgentReport(Value):
     tools: tuple[dict[str, Any], ...] = ()
     """What the model was offered, as it was told; part of the trajectory, not of a result."""
     confinement: Confinement | None = "in_process"
-    """None where an agent failed before it could tell."""
+    """None where an agent failed before it could tell, or what it told was lost."""
     origin: AgentOrigin | None = None
 
 
@@ -98,7 +98,7 @@ class RunResult(Value):
     blame: Blame | None = None
     """None where there is a grade, or none was wanted."""
     confinement: Confinement | None = None
-    """What kept the agent from tasks and results; None where it failed before it could tell."""
+    """What kept the agent from tasks and results; None where nobody could tell any more."""
     origin: AgentOrigin | None = None
     """Which agent it was, where it is not one of Proctor's own."""
     principal: str | None = None

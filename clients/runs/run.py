@@ -11,8 +11,10 @@ from proctor import __version__
 from proctor.clients.runs.directory import SUMMARY, RunDirectory
 from proctor.clients.runs.engine import Engine, Stage
 from proctor.clients.runs.joined import recovered
+from proctor.clients.runs.trajectory import keep_trajectory
 from proctor.schemas.result import AgentReport, Blame, RunResult
 from proctor.schemas.run import Attempt, Lock, Summary
+from proctor.schemas.session import SessionRecord
 
 MADE_AGAIN: frozenset[Blame] = frozenset({"model", "server", "budget", "interrupted"})
 """Whose failures may pass. A task's or an agent's own would come again."""
@@ -97,14 +99,21 @@ async def run(
 
 
 async def _before(plan: Plan, directory: RunDirectory, attempt: Attempt) -> RunResult | None:
-    """What an earlier process came to: its result, or a grade that it had no time to write down."""
+    """What an earlier process came to: its result, or an end that it had no time to write down."""
     found, record = directory.result(attempt), directory.record(attempt)
-    if found is None and record is not None and record.grade is not None:
+    if found is None and record is not None and _is_done(record):
         (candidate,) = [c for c in plan.lock.candidates if c.name == attempt.candidate]
-        result = recovered(attempt, candidate, directory.told_by(attempt), record)
-        found = plan.seal(result)
+        told = directory.told_by(attempt)
+        if told is not None:
+            await keep_trajectory(directory, attempt, candidate.agent, told, record.session_id)
+        found = plan.seal(recovered(attempt, candidate, told, record))
         await directory.save_result(attempt, found)
     return found
+
+
+def _is_done(record: SessionRecord) -> bool:
+    """Whether a session has come to what was wanted: its grade, or its hand-in for later."""
+    return record.grade is not None or (record.settled and record.state == "submitted")
 
 
 def is_made_again(result: RunResult) -> bool:
