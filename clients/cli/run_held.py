@@ -93,8 +93,10 @@ class Holding:
         """Charge the budget with what was used before this process began."""
         for attempt in self.plan.lock.attempts():
             for told in self.directory.told_of(attempt):
-                tokens = (told.prompt_tokens or 0) + (told.reply_tokens or 0)
-                self.budget.charge(tokens, told.cost_usd or 0.0)
+                known = (told.prompt_tokens or 0) + (told.reply_tokens or 0)
+                self.budget.charge(
+                    max(known, told.charged_tokens), max(told.cost_usd or 0.0, told.charged_usd)
+                )
 
     def _may_go_on(self, ends_at: float) -> bool:
         spent = self.budget.tokens_left == 0 or self.budget.usd_left == 0

@@ -64,16 +64,19 @@ async def run(
     """
     attempts = plan.lock.attempts()
     results: dict[Attempt, RunResult] = {}
+    is_spent = False
     limit = anyio.CapacityLimiter(plan.concurrency)
 
     async def settle(attempt: Attempt) -> None:
+        nonlocal is_spent
         async with limit:
             for _ in range(plan.retries + 1):
-                if stop.is_asked or not plan.may_go_on():
+                if stop.is_asked or is_spent or not plan.may_go_on():
                     return
                 directory.set_aside(attempt)
-                results[attempt] = await hold(attempt)
-                if not is_made_again(results[attempt]):
+                result = results[attempt] = await hold(attempt)
+                is_spent = is_spent or spends_the_run(result)
+                if not is_made_again(result) or result.blame == "budget":  # whose caps stay
                     return
 
     async def hold(attempt: Attempt) -> RunResult:
@@ -119,6 +122,12 @@ def _is_done(record: SessionRecord) -> bool:
 def is_made_again(result: RunResult) -> bool:
     """Whether a session failed in a way that may pass."""
     return result.blame in MADE_AGAIN
+
+
+def spends_the_run(result: RunResult) -> bool:
+    """Whether the run has too little left for a session's first turn."""
+    ended_by = str(result.metadata.get("ended_by"))
+    return result.blame == "budget" and ended_by.startswith("run_")
 
 
 def summary(lock: Lock, results: Mapping[Attempt, RunResult]) -> Summary:

@@ -165,6 +165,21 @@ def test_ctrl_c_twice_closes_sessions_and_keeps_what_there_is(
     assert (tmp_path / "run" / ".earlier" / label / "1" / "snapshot.tar.gz").exists()
 
 
+def test_what_a_provider_did_not_say_was_used_counts_when_a_run_goes_on(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.usage, model_server.always = None, "FINAL ANSWER: the median"
+    flags = ["--model", "openai/x", "--api-base", model_server.url, "--out", "run"]
+    run(*flags, "--max-run-tokens", "500000")
+    ((_, result),) = results_in(tmp_path / "run").items()
+    assert result.metadata["prompt_tokens"] is None
+    charged = result.metadata["charged_tokens"]
+    assert charged > 0
+    more = ["--epochs", "2", "--accept-changes", "--max-run-tokens", str(charged)]
+    said = run("--resume", "run", *more, expect=1).stderr
+    assert "the run's limits are reached; 1 sessions were not held" in said
+
+
 def test_a_run_whose_task_has_changed_shows_that_and_does_not_go_on(
     run: Command, mini_task: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from proctor.clients.runs.directory import RunDirectory
 from proctor.clients.runs.engine import Stage, Tell
@@ -148,6 +149,23 @@ async def test_a_failure_that_would_come_again_is_not_made_again(
     await hold(tmp_path, engine, plan)
     await hold(tmp_path, engine, plan)
     assert set(engine.begun.values()) == {1}
+
+
+@pytest.mark.parametrize(("cap", "begun"), [("session_tokens", 3), ("run_tokens", 1)])
+async def test_where_nothing_is_left_no_session_is_held_in_vain(
+    tmp_path: Path, cap: str, begun: int
+) -> None:
+    class Poor(Scripted):
+        @override
+        def end(self, attempt: Attempt) -> RunResult:
+            result = super().end(attempt)
+            return result.model_copy(update={"metadata": {**result.metadata, "ended_by": cap}})
+
+    engine = Poor(lambda _attempt, _times: "budget")
+    plan = Plan(lock(3, 1), concurrency=1, retries=4)
+    await hold(tmp_path, engine, plan)
+    assert list(engine.begun.values()) == [1] * begun
+    assert len(await hold(tmp_path, Scripted(well), plan)) == 3, "with more, it goes on"
 
 
 @settings(max_examples=25, deadline=None)
