@@ -86,6 +86,13 @@ class Holding:
                 tasks.start_soon(_heed_signals, stop)
                 results = await run_plan(plan, engine, self.directory, watch, stop)
                 tasks.cancel_scope.cancel()
+        lock = plan.lock.with_machines_of(results.values())
+        await self.directory.save(LOCK, lock)
+        for task, kinds in lock.machines.items():
+            if len(kinds) > 1:
+                complain(
+                    f"proctor: {task} was worked on several kinds of machine: {'; '.join(kinds)}"
+                )
         missing = len(plan.lock.attempts()) - len(results)
         return Outcome(results, missing, stop.is_asked)
 

@@ -140,6 +140,8 @@ def test_ctrl_c_lets_what_is_under_way_end_and_says_how_to_go_on(
     assert all(result.evaluation for result in held.values())
     run("--resume", "run")
     assert len(results_in(tmp_path / "run")) == 8
+    lock = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert lock["flags"]["concurrency"] == 1, "it went on as it was begun"
 
 
 def test_ctrl_c_twice_closes_sessions_and_keeps_what_there_is(
@@ -163,6 +165,21 @@ def test_ctrl_c_twice_closes_sessions_and_keeps_what_there_is(
     ((_, result),) = results_in(tmp_path / "run").items()
     assert result.answer == "the median"
     assert (tmp_path / "run" / ".earlier" / label / "1" / "snapshot.tar.gz").exists()
+
+
+def test_a_run_says_on_what_machines_its_sessions_were_and_where_they_were_of_several_kinds(
+    run: Command, tmp_path: Path
+) -> None:
+    assert "kinds of machine" not in run("--out", "run").stderr
+    place = tmp_path / "run" / "run.json"
+    lock = json.loads(place.read_text())
+    assert lock["machines"] == {"mini": ["local, none"]}
+    lock["machines"]["mini"] = ["docker, container, sha256:1"]
+    place.write_text(json.dumps(lock))
+    said = run("--resume", "run").stderr
+    assert "mini was worked on several kinds of machine: docker, container, sha256:1; local" in said
+    lock = json.loads(place.read_text())
+    assert lock["machines"] == {"mini": ["docker, container, sha256:1", "local, none"]}
 
 
 def test_what_a_provider_did_not_say_was_used_counts_when_a_run_goes_on(
