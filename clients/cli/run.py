@@ -109,7 +109,7 @@ def run(
     directory = RunDirectory(resume.absolute() if resume else _free_place(out))
     sitting = model_agents(modelling, turns.__getitem__, budget)
     hidden = [directory.path, *(tasks or ()), *choice.files]
-    sitting = other_agents(seating, catalog, hidden, models=bool(sitting)) or sitting
+    sitting = other_agents(seating, catalog, hidden, budget, models=bool(sitting)) or sitting
     judge = judge_of(judging)
     conditions = conditions_of(
         limits,
