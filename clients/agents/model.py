@@ -153,6 +153,9 @@ class Model:
                 try:
                     with anyio.fail_after(self.settings.timeout_s):
                         response = await litellm.acompletion(**arguments)
+                except anyio.get_cancelled_exc_class():  # perhaps answered, and billed
+                    self._settle(held, UNKNOWN_USAGE)
+                    raise
                 except Exception as error:
                     self._note(error, held)
                     raise

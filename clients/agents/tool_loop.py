@@ -86,7 +86,7 @@ class _Sitting:
         self._messages: list[Message] = []
         self._tools: list[dict[str, Any]] = []
         self._read_only: set[str] = set()
-        self._diary = Diary(model)
+        self._diary = Diary(model, budget)
         self._nudges = 0
         self._answer: str | None = None
         self._left: str | None = None
@@ -104,9 +104,10 @@ class _Sitting:
             await self._take_turns()
             if self._answer is None:
                 await self._submit("")
-        except Exception as error:
-            self._diary.failed(told_of(error))
-            self._exam.tell(self._diary.report())
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self._diary.failed(told_of(error))
+            self._exam.tell(self._diary.report())  # cancelled, too: what it did since its last turn
             raise
         self._diary.ended(self._answer or "")
         return self._diary.report()
@@ -135,9 +136,9 @@ class _Sitting:
                 if self._diary.ended_by:
                     return
         except BudgetSpentError as error:
+            self._diary.ended_by = error.limit
             if not self._diary.turns:
                 raise
-            self._diary.ended_by = error.limit
             self._diary.note(str(error))
         except ContextOverflowError as error:
             self._diary.ended_by = "context"

@@ -86,6 +86,13 @@ class Holding:
                 tasks.start_soon(_heed_signals, stop)
                 results = await run_plan(plan, engine, self.directory, watch, stop)
                 tasks.cancel_scope.cancel()
+        lock = plan.lock.with_machines_of(results.values())
+        await self.directory.save(LOCK, lock)
+        for task, kinds in lock.machines.items():
+            if len(kinds) > 1:
+                complain(
+                    f"proctor: {task} was worked on several kinds of machine: {'; '.join(kinds)}"
+                )
         missing = len(plan.lock.attempts()) - len(results)
         return Outcome(results, missing, stop.is_asked)
 
@@ -93,8 +100,10 @@ class Holding:
         """Charge the budget with what was used before this process began."""
         for attempt in self.plan.lock.attempts():
             for told in self.directory.told_of(attempt):
-                tokens = (told.prompt_tokens or 0) + (told.reply_tokens or 0)
-                self.budget.charge(tokens, told.cost_usd or 0.0)
+                known = (told.prompt_tokens or 0) + (told.reply_tokens or 0)
+                self.budget.charge(
+                    max(known, told.charged_tokens), max(told.cost_usd or 0.0, told.charged_usd)
+                )
 
     def _may_go_on(self, ends_at: float) -> bool:
         spent = self.budget.tokens_left == 0 or self.budget.usd_left == 0

@@ -1,4 +1,7 @@
-"""What a run looks like on a terminal: live progress on stderr, the table at the end."""
+"""What a run looks like on a terminal: live progress on stderr, the table at the end.
+
+An agent may name its model and word its failures: that is no markup, and steers no terminal.
+"""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -7,9 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from proctor.clients.cli.run_live import LiveView, earned
 from proctor.clients.reports.report import print_short
+from proctor.clients.reports.tables import visible
 from proctor.clients.runs.engine import Stage
 from proctor.clients.runs.run import Plan, Watch
 from proctor.schemas.grade import JudgeRecord
@@ -37,7 +42,7 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
         sandbox = result.sandbox
         table.add_row(
             result.task_id if result.epoch == 1 else f"{result.task_id} #{result.epoch}",
-            result.model or result.agent,
+            Text(visible(result.model or result.agent)),
             earned(result),
             _percentage(result),
             f"{result.duration_s:.1f} s",
@@ -65,7 +70,7 @@ def _print_remarks(console: Console, results: Sequence[RunResult]) -> None:
         console.print(_judged(judges), markup=False, highlight=False)
     for result in results:
         if result.error:
-            console.print(f"{result.task_id}: {result.error}", markup=False, highlight=False)
+            console.print(Text(f"{result.task_id}: {visible(result.error)}"))
     if any(result.confinement == "unconfined" for result in results):
         console.print("unconfined: the agent was an ordinary process, free to read tasks.")
     if not judges and not any(result.model or result.origin for result in results):

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import anyio
 import httpx2
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from proctor.schemas.errors import SessionError
 from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
@@ -14,6 +15,10 @@ from proctor.schemas.task import TaskCard
 POLL_S = 0.25
 TIMEOUT_S = 120.0
 """More than the server takes to close a session that something still runs in."""
+
+TICKET, RECORD = TypeAdapter(SessionTicket), TypeAdapter(SessionRecord)
+CARDS = TypeAdapter(tuple[TaskCard, ...])
+T = TypeVar("T")
 
 
 class Owner:
@@ -36,8 +41,7 @@ class Owner:
         Raises:
             SessionError: The server refuses.
         """
-        content = await self._ask("POST", "/sessions", request)
-        return SessionTicket.model_validate_json(content)
+        return _read(TICKET, await self._ask("POST", "/sessions", request))
 
     async def tasks(self) -> tuple[TaskCard, ...]:
         """The tasks on offer.
@@ -45,8 +49,7 @@ class Owner:
         Raises:
             SessionError: The server refuses.
         """
-        content = await self._ask("GET", "/tasks")
-        return TypeAdapter(tuple[TaskCard, ...]).validate_json(content)
+        return _read(CARDS, await self._ask("GET", "/tasks"))
 
     async def record(self, session_id: str) -> SessionRecord:
         """A session as it stands.
@@ -54,11 +57,14 @@ class Owner:
         Raises:
             SessionError: There is none.
         """
-        content = await self._ask("GET", f"/sessions/{session_id}")
-        return SessionRecord.model_validate_json(content)
+        return _read(RECORD, await self._ask("GET", f"/sessions/{session_id}"))
 
     async def settled(self, session_id: str) -> SessionRecord:
-        """A session once nothing more will happen to it; waits for its grade."""
+        """A session once nothing more will happen to it; waits for its grade.
+
+        Raises:
+            SessionError: There is none, or the server has gone.
+        """
         while not (record := await self.record(session_id)).settled:  # noqa: ASYNC110 - what is awaited is in another process
             await anyio.sleep(POLL_S)
         return record
@@ -82,3 +88,12 @@ class Owner:
             status = response.status_code
             raise SessionError(f"the server refuses ({status}): {response.text[:500]}")
         return response.content
+
+
+def _read(kind: TypeAdapter[T], content: bytes) -> T:
+    try:
+        return kind.validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "its answer"
+        raise SessionError(f"the server's answer cannot be read: {key}: {first['msg']}") from error

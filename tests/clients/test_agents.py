@@ -398,6 +398,23 @@ def test_a_function_of_the_researchers_own_sits_the_exam(run: Run, mine: Path) -
     assert result["origin"]["function"] == f"{mine}:sits"
 
 
+def test_what_an_agent_of_ones_own_says_it_spent_counts_against_the_runs_cap(
+    run: Run, mine: Path
+) -> None:
+    text = mine.read_text()
+    mine.write_text(text.replace("AgentReport(", "AgentReport(cost_usd=2.0, ", 1))
+    flags = ("--agent", "mine.py:sits", "--epochs", "2", "--concurrency", "1")
+    result = run(*flags, "--max-run-usd", "1.5", expect=1)
+    assert result["metadata"]["cost_usd"] == 2.0
+    assert "the run's limits are reached; 1 sessions were not held" in result["said"]
+
+
+@pytest.mark.parametrize("cap", ["--max-session-usd", "--max-session-tokens"])
+def test_a_cap_that_could_not_be_kept_is_refused(run: Run, mine: Path, cap: str) -> None:
+    said = run("--agent", f"{mine}:sits", cap, "5", expect=2)["said"]
+    assert f"{cap} can be kept with --model alone" in said
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [

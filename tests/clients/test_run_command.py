@@ -140,6 +140,8 @@ def test_ctrl_c_lets_what_is_under_way_end_and_says_how_to_go_on(
     assert all(result.evaluation for result in held.values())
     run("--resume", "run")
     assert len(results_in(tmp_path / "run")) == 8
+    lock = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert lock["flags"]["concurrency"] == 1, "it went on as it was begun"
 
 
 def test_ctrl_c_twice_closes_sessions_and_keeps_what_there_is(
@@ -163,6 +165,36 @@ def test_ctrl_c_twice_closes_sessions_and_keeps_what_there_is(
     ((_, result),) = results_in(tmp_path / "run").items()
     assert result.answer == "the median"
     assert (tmp_path / "run" / ".earlier" / label / "1" / "snapshot.tar.gz").exists()
+
+
+def test_a_run_says_on_what_machines_its_sessions_were_and_where_they_were_of_several_kinds(
+    run: Command, tmp_path: Path
+) -> None:
+    assert "kinds of machine" not in run("--out", "run").stderr
+    place = tmp_path / "run" / "run.json"
+    lock = json.loads(place.read_text())
+    assert lock["machines"] == {"mini": ["local, none"]}
+    lock["machines"]["mini"] = ["docker, container, sha256:1"]
+    place.write_text(json.dumps(lock))
+    said = run("--resume", "run").stderr
+    assert "mini was worked on several kinds of machine: docker, container, sha256:1; local" in said
+    lock = json.loads(place.read_text())
+    assert lock["machines"] == {"mini": ["docker, container, sha256:1", "local, none"]}
+
+
+def test_what_a_provider_did_not_say_was_used_counts_when_a_run_goes_on(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.usage, model_server.always = None, "FINAL ANSWER: the median"
+    flags = ["--model", "openai/x", "--api-base", model_server.url, "--out", "run"]
+    run(*flags, "--max-run-tokens", "500000")
+    ((_, result),) = results_in(tmp_path / "run").items()
+    assert result.metadata["prompt_tokens"] is None
+    charged = result.metadata["charged_tokens"]
+    assert charged > 0
+    more = ["--epochs", "2", "--accept-changes", "--max-run-tokens", str(charged)]
+    said = run("--resume", "run", *more, expect=1).stderr
+    assert "the run's limits are reached; 1 sessions were not held" in said
 
 
 def test_a_run_whose_task_has_changed_shows_that_and_does_not_go_on(
