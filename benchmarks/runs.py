@@ -69,16 +69,16 @@ NOTES = "Nothing of note.\n" * 60
 MODEL = "openai/scripted"
 
 
-async def scripted(
-    turns: int, delay_s: float, scope: Any, receive: Any, send: Any
-) -> None:  # noqa: ANN401 - ASGI's
+async def scripted(turns: int, delay_s: float, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
     """A model that reads a file at each turn, and hands in at the last: an ASGI application."""
     body, more = b"", True
     while more:
         event = await receive()
         body, more = body + event.get("body", b""), event.get("more_body", False)
     taken = sum(message["role"] == "assistant" for message in json.loads(body)["messages"])
-    name, given = ("submit", {"answer": "-"}) if taken + 1 >= turns else ("read_file", {"path": "notes.txt"})
+    name, given = (
+        ("submit", {"answer": "-"}) if taken + 1 >= turns else ("read_file", {"path": "notes.txt"})
+    )
     call = {"id": f"call-{taken}", "type": "function",
             "function": {"name": name, "arguments": json.dumps(given)}}  # fmt: skip
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
@@ -186,7 +186,10 @@ async def bare(settings: ModelSettings, like: Held) -> float:
         await path.write_text(NOTES)
         while True:
             response = await litellm.acompletion(
-                model=settings.model, api_base=settings.api_base, messages=messages, tools=like.tools
+                model=settings.model,
+                api_base=settings.api_base,
+                messages=messages,
+                tools=like.tools,
             )
             at.append(time.perf_counter())
             said = response.choices[0].message

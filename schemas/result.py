@@ -60,6 +60,10 @@ class AgentReport(Value):
     """None where no model took part, or its provider or price is silent about it."""
     unreported_calls: int = 0
     """Calls whose tokens the provider did not say; budgets took them at their worst case."""
+    charged_tokens: int = 0
+    """What budgets count for it: where it is unknown what a call used, all that was reserved; calls
+    under way included. 0 where an agent has no budget."""
+    charged_usd: float = 0.0
     ended_by: str | None = None
     """What ended the work, where the agent did not: the limit's name, such as ``turns``,
     ``session_usd`` or ``run_tokens``; ``session`` where the server ended it, ``nudges`` where the

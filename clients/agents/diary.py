@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from proctor.clients.agents.budget import UNKNOWN_USAGE, Usage
+from proctor.clients.agents.budget import UNKNOWN_USAGE, Budget, Usage
 from proctor.clients.agents.model import Model
 from proctor.clients.agents.reply import Reply, ToolCall
 from proctor.clients.agents.trouble import without_secrets
@@ -25,8 +25,9 @@ from proctor.schemas.trajectory import (
 class Diary:
     """One session's, from its first message to its last."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, budget: Budget) -> None:
         self._model = model
+        self._budget = budget
         self._usage = Usage()
         self._steps: list[Step] = []
         self._tools: Sequence[dict[str, Any]] = ()
@@ -109,6 +110,7 @@ class Diary:
 
     def report(self) -> AgentReport:
         """All of it, without keys and tokens of the environment, should one have got into it."""
+        tokens, usd = self._budget.charged
         report = AgentReport(
             answer=self._answer,
             model=self._model.settings.model,
@@ -116,6 +118,8 @@ class Diary:
             tool_calls=self.tool_calls,
             errors=tuple(self._errors),
             unreported_calls=self._model.unreported_calls,
+            charged_tokens=tokens,
+            charged_usd=usd,
             ended_by=self.ended_by,
             trace=tuple(self._steps),
             tools=tuple(self._tools),

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 
 from proctor.schemas.result import RunResult
 from proctor.schemas.run import Lock, Summary
-from proctor.schemas.session import SessionRecord
+from proctor.schemas.trajectory import ModelResponse
 
 TASK = """
 id = "number-{number:03}"
@@ -118,7 +117,11 @@ FAULTS: dict[str, dict[int, tuple[Any, ...]]] = {
 """By name: what comes at a turn before what is usual, one after the other as it is asked again."""
 NAMES = tuple(FAULTS)
 FOR_GOOD = frozenset({"refuses the key", "wants money"})
-UNTOLD = {"counts nothing": None, "counts nonsense": {"prompt_tokens": 10**12, "completion_tokens": -3}}
+SLOW = frozenset({"floods", "fails"})
+UNTOLD = {
+    "counts nothing": None,
+    "counts nonsense": {"prompt_tokens": 10**12, "completion_tokens": -3},
+}
 
 
 class Provider:
@@ -131,6 +134,16 @@ class Provider:
         """The tokens that replies stated, by number."""
         self.billed = 0
         """All tokens, those included that nobody was told of."""
+
+    def stated(self, number: int) -> tuple[int, int]:
+        """The tokens of prompts and replies that it stated."""
+        told = self.told[number]
+        return told["prompt_tokens"], told["completion_tokens"]
+
+    def forget(self) -> None:
+        """Take every request for the first again, but for the bill."""
+        self.asked.clear()
+        self.told.clear()
 
     def __call__(self, body: dict[str, Any]) -> Any:
         """What comes back to a request."""
@@ -210,10 +223,30 @@ def run(proctor_command: list[str], command: list[str], tmp_path: Path) -> Comma
     return start
 
 
+def name_of(number: int) -> str:
+    return f"number-{number:03}"
+
+
+def in_short(result: RunResult) -> Any:
+    """What a session came to, without times, ids and places."""
+    used = {name: result.metadata[name] for name in ("turns", "tool_calls", "reply_tokens")}
+    grade = (
+        result.evaluation.model_dump(include={"score", "results"}) if result.evaluation else None
+    )
+    said = [
+        (s.text, [call.name for call in s.tool_calls])
+        for s in result.trace
+        if isinstance(s, ModelResponse)
+    ]
+    return used, grade, said, result.state, result.blame, result.answer
+
+
 def results_in(directory: Path) -> dict[int, RunResult]:
     """The results of a run, by number."""
     return {
-        int(path.parent.parent.name.removeprefix("number-")): RunResult.model_validate_json(path.read_bytes())
+        int(path.parent.parent.name.removeprefix("number-")): RunResult.model_validate_json(
+            path.read_bytes()
+        )
         for path in directory.glob("number-*/1/result.json")
     }
 
@@ -231,7 +264,86 @@ def test_of_two_hundred_sessions_with_a_faulty_provider_each_is_accounted_for(
     blamed = {number for number, result in results.items() if result.blame == "model"}
     assert blamed == {n for n in range(200) if provider.faults(n) in FOR_GOOD}
     for number, result in results.items():
-        assert (result.state, result.blame) == (
-            ("abandoned", "model") if number in blamed else ("graded", None)
-        ), (provider.faults(number), result.error)
-        assert bool(result.evaluation) is bool(result.error is None)
+        ending = ("abandoned", "model") if number in blamed else ("graded", None)
+        assert (result.state, result.blame) == ending, (provider.faults(number), result.error)
+        assert (result.evaluation is None) is (number in blamed)
+        known = provider.faults(number) not in UNTOLD
+        used = (result.metadata["prompt_tokens"], result.metadata["reply_tokens"])
+        assert used == (provider.stated(number) if known else (None, None)), provider.faults(number)
+    lock = Lock.model_validate_json((out / "run.json").read_bytes())
+    summary = Summary.model_validate_json((out / "summary.json").read_bytes())
+    assert [r.session_id for r in summary.results] == [results[n].session_id for n in range(200)]
+    assert len(lock.attempts()) == 200
+    assert not summary.not_held
+    assert not [*out.rglob("progress.jsonl"), *out.rglob("*.tmp")]
+    assert {each.name for each in (out / ".earlier").iterdir()} == set(map(name_of, blamed))
+
+    provider.faults = lambda _: "none"
+    asked = provider.asked.copy()
+    run("--resume", "run")
+    after = results_in(out)
+    assert {n for n, _ in provider.asked - asked} == blamed
+    assert all(result.evaluation for result in after.values())
+    assert {n: after[n] for n in after if n not in blamed} == {
+        n: results[n] for n in results if n not in blamed
+    }
+
+
+def test_a_run_that_is_killed_comes_to_what_it_would_have(
+    run: Command, command: list[str], provider: Provider, tasks: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    tasks(12)
+    provider.faults = lambda number: NAMES[number] if NAMES[number] not in SLOW else "none"
+    run("--out", "whole", "--concurrency", "4")
+    provider.forget()
+    with subprocess.Popen(
+        [*command, "--out", "killed", "--concurrency", "4"], cwd=tmp_path, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stderr
+        next(line for line in process.stderr if "number-003/1: done" in line)
+        process.kill()
+    before = results_in(tmp_path / "killed")
+    assert 1 <= len(before) < 12
+    provider.forget()
+    run("--resume", "killed")
+    after = results_in(tmp_path / "killed")
+    assert {number: after[number] for number in before} == before
+    whole = results_in(tmp_path / "whole")
+    assert {n: in_short(after[n]) for n in after} == {n: in_short(whole[n]) for n in whole}
+
+
+@pytest.mark.parametrize("cap", [("--max-run-tokens", "300000"),
+                                 ("--max-run-usd", "0.3", "--price", "1/1")], ids=["tokens", "usd"])  # fmt: skip
+def test_a_runs_cap_holds_by_the_providers_own_count_over_kills_too(
+    run: Command, command: list[str], provider: Provider, tasks: Callable[[int], Path],
+    tmp_path: Path, cap: tuple[str, ...],
+) -> None:  # fmt: skip
+    tasks(24)
+    provider.faults = lambda number: ("counts nothing", "cuts the reply", "none")[number % 3]
+    with subprocess.Popen(
+        [*command, *cap, "--out", "run", "--concurrency", "16"], cwd=tmp_path, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stderr
+        next(line for line in process.stderr if ": done" in line)
+        process.kill()
+    assert 0 < provider.billed <= 300_000
+    out = tmp_path / "run"
+    run("--resume", "run", "--concurrency", "16", "--retries", "0", expect=1)
+    for again in range(2):
+        assert provider.billed <= 300_000, again
+        results = results_in(out)
+        for result in results.values():
+            took_turns = bool(result.metadata["turns"])
+            assert (result.state, result.blame) == (
+                ("graded", None) if took_turns else ("abandoned", "budget")
+            ), result.error
+        assert any(result.evaluation for result in results.values())
+        summary = Summary.model_validate_json((out / "summary.json").read_bytes())
+        assert len(summary.results) + len(summary.not_held) == 24
+        assert len(results) == len(summary.results) < 24 or "budget" in {
+            r.blame for r in results.values()
+        }
+        run("--resume", "run", "--concurrency", "16", "--retries", "0", expect=1)
