@@ -28,6 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
+from starlette.types import Receive, Scope, Send
 
 from proctor.clients.agents.model import ModelSettings, load_litellm
 from proctor.clients.agents.tool_loop import tool_loop
@@ -69,7 +70,7 @@ NOTES = "Nothing of note.\n" * 60
 MODEL = "openai/scripted"
 
 
-async def scripted(turns: int, delay_s: float, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
+async def scripted(turns: int, delay_s: float, _: Scope, receive: Receive, send: Send) -> None:
     """A model that reads a file at each turn, and hands in at the last: an ASGI application."""
     body, more = b"", True
     while more:
@@ -84,7 +85,7 @@ async def scripted(turns: int, delay_s: float, scope: Any, receive: Any, send: A
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "scripted",
              "choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}],
-             "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}}  # fmt: skip
+             "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}}  # fmt: skip
     await anyio.sleep(delay_s)
     head = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": head})
@@ -156,8 +157,10 @@ async def proctor(settings: ModelSettings, backend: Backend) -> AsyncGenerator[H
                             task_id=at.task_id, label=f"{name}/{at.label}"
                         ),
                     )
-                    lock = Lock(run_id=name, started_at=datetime.now(UTC), flags={}, versions={},
-                                tasks={"small": ""}, candidates=(candidate,), epochs=count)  # fmt: skip
+                    lock = Lock(
+                        run_id=name, started_at=datetime.now(UTC), flags={}, versions={},
+                        tasks={"small": ""}, candidates=(candidate,), epochs=count,
+                    )  # fmt: skip
                     plan = Plan(lock, concurrency=count, retries=0)
                     held = await run_plan(plan, engine, directory, lambda *_: None, Stop())
                     found = json.loads((root / name / "small/1/trajectory.json").read_text())
@@ -219,7 +222,7 @@ async def overhead(turns: int, rounds: int, backend: Backend) -> dict[str, float
 async def throughput(
     turns: int, sessions: int, delay_s: float, backend: Backend
 ) -> dict[str, float]:
-    """Turns a second of many sessions at once, while all of them work; and what the model allows."""
+    """Turns a second of many sessions at once, and what the model allows."""
     with model(turns, delay_s) as settings:
         async with proctor(settings, backend) as hold:
             before = time.process_time()
@@ -245,8 +248,9 @@ async def measure(chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
           f"(aim: <= {AIM_MS:g} ms)", flush=True)  # fmt: skip
     many = await throughput(chosen.turns, chosen.sessions, chosen.delay, backend)
     said = "{turns_per_s:.1f} turns/s of {bound:.1f} that the model allows, ratio {ratio:.2f}"
+    cpu = f"{many['cpu_ms_per_turn']:.1f} ms of CPU per turn"
     print(f"{chosen.sessions} sessions at once, {chosen.delay:g} s a reply:", said.format(**many),
-          f"(aim: >= {AIM_RATIO:g});", "{cpu_ms_per_turn:.1f} ms of CPU per turn".format(**many))  # fmt: skip
+          f"(aim: >= {AIM_RATIO:g}); {cpu}")  # fmt: skip
     return {"turn": turn, "at_once": many}
 
 
