@@ -61,7 +61,8 @@ class AgentReport(Value):
     unreported_calls: int = 0
     """Calls whose tokens the provider did not say; budgets took them at their worst case."""
     charged_tokens: int = 0
-    """What budgets took all its calls for, so that a run that goes on later keeps its caps."""
+    """What budgets count for it: where it is unknown what a call used, all that was reserved; calls
+    under way included. 0 where an agent has no budget."""
     charged_usd: float = 0.0
     ended_by: str | None = None
     """What ended the work, where the agent did not: the limit's name, such as ``turns``,

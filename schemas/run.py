@@ -68,6 +68,9 @@ class Lock(Value):
     epochs: int
     conditions: Mapping[str, Any] = {}
     """What holds for every session: limits, feedback, judge, sandboxes, seed."""
+    asked_tokens: int = 0
+    """What it took to ask providers, before any session, whether they serve."""
+    asked_usd: float = 0.0
     changes: tuple[str, ...] = ()
     """How it differs from what the run began with, as was accepted since."""
     machines: Mapping[str, tuple[str, ...]] = {}

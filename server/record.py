@@ -60,19 +60,28 @@ class Record:
         """A number for the next tool call, by which its events belong together."""
         return next(self._calls)
 
-    async def append(self, type_: EventType, data: Mapping[str, Any]) -> None:
-        """Add an event to the transcript; it is on disk when this returns."""
+    async def append(
+        self, type_: EventType, data: Mapping[str, Any], *, settle: bool = True
+    ) -> None:
+        """Add an event to the transcript; it is on disk when this returns.
+
+        Args:
+            type_: What happened.
+            data: What there is to say of it.
+            settle: Whether that is awaited; if not, it is there with the next that is.
+        """
         with anyio.CancelScope(shield=True):
             async with self._lock:
                 event = Event(seq=self._events, at=datetime.now(UTC), type=type_, data=data)
                 line = json.dumps(event.model_dump(mode="json"), ensure_ascii=True) + "\n"
-                await run_sync(self._write, line.encode())
+                await run_sync(self._write, line.encode(), settle)
                 self._events += 1
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes, settle: bool) -> None:  # noqa: FBT001 - run_sync takes no names
         with (self.directory / "transcript.jsonl").open("ab") as transcript:
             transcript.write(line)
-            _settle(transcript)
+            if settle:
+                _settle(transcript)
 
     async def save(self, session: SessionRecord) -> None:
         """Replace ``session.json``; it is on disk when this returns."""

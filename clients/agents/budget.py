@@ -166,6 +166,13 @@ class Budget:
         return self.levels[0].used_usd
 
     @property
+    def charged(self) -> tuple[int, float]:
+        """Tokens and dollars used, and those held for calls under way, as if all will be used."""
+        own = self.levels[0]
+        tokens = own.used_tokens + sum(each.tokens for each in own.held)
+        return tokens, own.used_usd + sum(each.usd for each in own.held)
+
+    @property
     def is_capped(self) -> bool:
         """Whether tokens or money are limited, here or above."""
         return self.counts_money or any(each.max_tokens is not None for each in self.levels)

@@ -106,8 +106,8 @@ def run(
     )
     turns = {card.id: card.limits.turns for card in cards}
     budget = limits.budget()
-    directory = RunDirectory(resume.absolute() if resume else _free_place(out))
     sitting = model_agents(modelling, turns.__getitem__, budget)
+    directory = RunDirectory(resume.absolute() if resume else _free_place(out))
     hidden = [directory.path, *(tasks or ()), *choice.files]
     sitting = other_agents(seating, catalog, hidden, budget, models=bool(sitting)) or sitting
     judge = judge_of(judging)

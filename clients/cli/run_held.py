@@ -19,7 +19,7 @@ from proctor.clients.runs.run import Plan, Stop
 from proctor.clients.runs.run import run as run_plan
 from proctor.schemas.errors import RunError
 from proctor.schemas.result import RunResult
-from proctor.schemas.run import Attempt
+from proctor.schemas.run import Attempt, Lock
 from proctor.schemas.session import SessionRequest
 
 
@@ -63,8 +63,7 @@ class Holding:
 
     async def _hold(self) -> Outcome:
         async with self.directory.held():
-            self._charge()
-            await self.directory.save(LOCK, self.plan.lock)
+            await self.directory.save(LOCK, self._charge())
             async with self.server.owner() as owner:
                 ends_at = self.limits.ends_at(time.monotonic())
                 engine = InProcess(
@@ -96,14 +95,22 @@ class Holding:
         missing = len(plan.lock.attempts()) - len(results)
         return Outcome(results, missing, stop.is_asked)
 
-    def _charge(self) -> None:
-        """Charge the budget with what was used before this process began."""
-        for attempt in self.plan.lock.attempts():
+    def _charge(self) -> Lock:
+        """Charge the budget with what was used before this process began.
+
+        Returns:
+            The lock, with what this process has used so far: it has asked the providers.
+        """
+        lock, asked = self.plan.lock, (self.budget.used_tokens, self.budget.used_usd)
+        self.budget.charge(lock.asked_tokens, lock.asked_usd)
+        for attempt in lock.attempts():
             for told in self.directory.told_of(attempt):
-                known = (told.prompt_tokens or 0) + (told.reply_tokens or 0)
+                tokens = (told.prompt_tokens or 0) + (told.reply_tokens or 0)
                 self.budget.charge(
-                    max(known, told.charged_tokens), max(told.cost_usd or 0.0, told.charged_usd)
+                    max(tokens, told.charged_tokens), max(told.cost_usd or 0.0, told.charged_usd)
                 )
+        tokens, usd = asked[0] + lock.asked_tokens, asked[1] + lock.asked_usd
+        return lock.model_copy(update={"asked_tokens": tokens, "asked_usd": usd})
 
     def _may_go_on(self, ends_at: float) -> bool:
         spent = self.budget.tokens_left == 0 or self.budget.usd_left == 0

@@ -85,8 +85,8 @@ def agreed(lock: "Lock", directory: "RunDirectory", *, accept: bool) -> "Lock":
     if changes and not accept:
         complain("\n".join(["proctor: the run would not go on as it began:", *changes]))
         usage_error("start another run, or go on all the same with --accept-changes")
-    kept = {"run_id": before.run_id, "started_at": before.started_at,
-            "machines": before.machines}  # fmt: skip
+    names = ("run_id", "started_at", "machines", "asked_tokens", "asked_usd")
+    kept = {name: getattr(before, name) for name in names}
     return lock.model_copy(update={**kept, "changes": (*before.changes, *changes)})
 
 

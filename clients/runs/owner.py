@@ -80,7 +80,7 @@ class Owner:
     async def _ask(self, method: str, path: str, body: SessionRequest | None = None) -> bytes:
         json = body.model_dump() if body else None
         try:
-            response = await self._http.request(method, path, json=json)
+            response = await self._request(method, path, json)
         except httpx2.HTTPError as error:
             problem = f"{type(error).__name__}: {error}"
             raise SessionError(f"the server does not answer: {problem}") from error
@@ -88,6 +88,16 @@ class Owner:
             status = response.status_code
             raise SessionError(f"the server refuses ({status}): {response.text[:500]}")
         return response.content
+
+    async def _request(self, method: str, path: str, json: object) -> httpx2.Response:
+        """Ask; once more where that changes nothing, as a connection may be cut at any time."""
+        try:
+            return await self._http.request(method, path, json=json)
+        except httpx2.TransportError:
+            if method != "GET":
+                raise
+            await anyio.sleep(POLL_S)
+            return await self._http.request(method, path, json=json)
 
 
 def _read(kind: TypeAdapter[T], content: bytes) -> T:
