@@ -105,6 +105,8 @@ class Sessions:
         session_id = secrets.token_hex(8)
         label = request.label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         for other in self.all():
+            if not other.record.directory.exists():  # a run has set it aside, to hold it again
+                continue
             if f"{other.label}/".startswith(f"{label}/") or label.startswith(f"{other.label}/"):
                 raise SessionError(f"the label {other.label!r} exists; choose one beside it")
         request = request.model_copy(update={"label": label})

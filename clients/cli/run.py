@@ -134,6 +134,7 @@ def run(
         retries=limits.retries,
         seal=signer.seal if signer else lambda result: result,
     )
+    made_directory(directory.path, "--out")
     terms = terms_of(feedback, sign_key, judge, after="none")
     specs = [catalog[card.id].sandbox for card in cards if not other]
     outcome = Holding(
@@ -158,12 +159,13 @@ def _new_directory(out: Path | None) -> Path:
     from proctor.clients.runs.directory import LOCK
 
     path = (out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").absolute()
-    made = made_directory(path, "--out")
-    if (made / LOCK).exists():
+    if (path / LOCK).exists():
         usage_error(f"--out {path} holds a run; go on with it by --resume {path}")
-    if any(made.iterdir()):
+    if path.exists() and not path.is_dir():
+        usage_error(f"--out {path} is a file; choose another")
+    if path.exists() and any(path.iterdir()):
         usage_error(f"--out {path} is not empty; choose another")
-    return made
+    return path
 
 
 def _exit_code(outcome: "Outcome", directory: "RunDirectory", *, graded: bool) -> int:

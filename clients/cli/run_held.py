@@ -64,8 +64,8 @@ class Holding:
     async def _hold(self) -> Outcome:
         async with self.directory.held():
             self._charge()
-            await self.directory.save(LOCK, self.plan.lock)
             async with self.server.owner() as owner:
+                await self.directory.save(LOCK, self.plan.lock)
                 ends_at = self.limits.ends_at(time.monotonic())
                 engine = InProcess(
                     owner=owner,

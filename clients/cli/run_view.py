@@ -36,7 +36,7 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
     for result in results:
         sandbox = result.sandbox
         table.add_row(
-            result.task_id if result.epoch == 1 else f"{result.task_id} #{result.epoch}",
+            _session(result, whole=False),
             result.model or result.agent,
             earned(result),
             _percentage(result),
@@ -63,13 +63,19 @@ def _print_remarks(console: Console, results: Sequence[RunResult]) -> None:
         )
     if judges:
         console.print(_judged(judges), markup=False, highlight=False)
-    for result in results:
-        if result.error:
-            console.print(f"{result.task_id}: {result.error}", markup=False, highlight=False)
+    for error in dict.fromkeys(result.error for result in results if result.error):
+        whose = ", ".join(_session(result) for result in results if result.error == error)
+        console.print(f"{whose}: {error}", markup=False, highlight=False, soft_wrap=True)
     if any(result.confinement == "unconfined" for result in results):
         console.print("unconfined: the agent was an ordinary process, free to read tasks.")
     if not judges and not any(result.model or result.origin for result in results):
         console.print("No model took part.")
+
+
+def _session(result: RunResult, *, whole: bool = True) -> str:
+    """Which session a result is of; the whole of it says whose, too, where a model took part."""
+    name = result.task_id if result.epoch == 1 else f"{result.task_id} #{result.epoch}"
+    return f"{name} ({result.model})" if whole and result.model else name
 
 
 def _judged(judges: Sequence[JudgeRecord]) -> str:

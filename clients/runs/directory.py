@@ -12,7 +12,7 @@ summary.json                all results, once the run has come to its end
 import json
 import os
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from anyio.to_thread import run_sync
@@ -55,6 +55,8 @@ class RunDirectory:
         finally:
             lock.release()
             (self.path / IN_USE).unlink(missing_ok=True)
+            with suppress(OSError):  # of a run that could not begin, nothing is left behind
+                self.path.rmdir()
 
     def lock(self) -> Lock:
         """What the run is made of.

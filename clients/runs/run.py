@@ -16,6 +16,8 @@ from proctor.schemas.run import Attempt, Lock, Summary
 
 MADE_AGAIN: frozenset[Blame] = frozenset({"model", "server", "budget", "interrupted"})
 """Whose failures may pass. A task's or an agent's own would come again."""
+NOT_AT_ONCE: frozenset[Blame] = frozenset({"budget"})
+"""Those of them that pass only when the run goes on with other limits."""
 
 Watch: TypeAlias = Callable[[Attempt, "Stage | None", AgentReport | RunResult | None], None]
 """Told of each attempt's progress; with its result, and no stage, at its end."""
@@ -70,8 +72,8 @@ async def run(
                 if stop.is_asked or not plan.may_go_on():
                     return
                 directory.set_aside(attempt)
-                results[attempt] = await hold(attempt)
-                if not is_made_again(results[attempt]):
+                results[attempt] = result = await hold(attempt)
+                if not is_made_again(result) or result.blame in NOT_AT_ONCE:
                     return
 
     async def hold(attempt: Attempt) -> RunResult:

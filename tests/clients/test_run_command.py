@@ -197,6 +197,40 @@ def test_several_models_sit_the_same_tasks(run: Command, tmp_path: Path, model_s
     assert "is named twice" in twice.stderr
 
 
+def test_a_session_whose_provider_failed_is_held_again_in_the_same_run(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.first = [400]
+    model_server.answer = lambda _: "FINAL ANSWER: the median"
+    flags = ["--model", "openai/x", "--api-base", model_server.url, "--out", "run"]
+    run(*flags)
+    ((label, result),) = results_in(tmp_path / "run").items()
+    assert (result.answer, result.error) == ("the median", None)
+    earlier = tmp_path / "run" / ".earlier" / label / "1" / "result.json"
+    assert RunResult.model_validate_json(earlier.read_bytes()).blame == "model"
+
+
+def test_a_run_that_does_not_suffice_for_all_says_of_which_sessions_and_why(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.answer = lambda _: "FINAL ANSWER: the median"
+    done = run("--model", "openai/x", "--api-base", model_server.url, "--epochs", "3",
+               "--concurrency", "1", "--max-run-tokens", "2000", "--max-tokens", "900",
+               "--out", "run", expect=1)  # fmt: skip
+    assert "mini #2 (openai/x), mini #3 (openai/x): the run's 2000 tokens are spent" in done.stdout
+    assert not (tmp_path / "run" / ".earlier").exists()
+
+
+@pytest.mark.parametrize(
+    "flags", [["--backend", "podman"], ["--model", "nobody"], ["--agent", "orcale"]]
+)
+def test_a_run_that_cannot_begin_leaves_no_directory(
+    run: Command, tmp_path: Path, flags: list[str]
+) -> None:
+    run(*flags, "--out", "run", expect=2)
+    assert not (tmp_path / "run").exists()
+
+
 def test_sessions_can_be_held_on_another_server(
     proctor_command: list[str], run: Command, mini_task: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -239,6 +273,11 @@ def test_what_is_handed_in_can_be_kept_for_grading_later(
         ]
         == 9
     )
+    report = [*proctor_command, "report", "run", "--sessions", "--format", "json"]
+    told = subprocess.run(
+        report, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert '"ungraded"' not in told.stdout.partition('"sessions"')[2]
 
 
 def test_a_session_gets_the_limits_that_were_asked_for(run: Command, tmp_path: Path) -> None:
