@@ -171,7 +171,7 @@ def _new_directory(out: Path | None) -> Path:
 def _exit_code(outcome: "Outcome", directory: "RunDirectory", *, graded: bool) -> int:
     if outcome.stopped or outcome.not_held:
         complain(
-            f"proctor: {outcome.why}; {outcome.not_held} sessions were not held. "
+            f"proctor: {outcome.why}; sessions not held: {outcome.not_held}. "
             f"Go on with: proctor run --resume {directory.path}"
         )
     if outcome.stopped:

@@ -258,7 +258,8 @@ def test_sessions_can_be_held_on_another_server(
 def test_what_is_handed_in_can_be_kept_for_grading_later(
     proctor_command: list[str], run: Command, tmp_path: Path
 ) -> None:
-    run("--no-eval", "--out", "run")
+    said = run("--no-eval", "--out", "run").stdout
+    assert f"Kept ungraded: 1. Grade with: proctor grade {tmp_path / 'run'}" in said
     ((_, result),) = results_in(tmp_path / "run").items()
     assert (result.state, result.evaluation, result.error) == ("submitted", None, None)
     assert "graded later" not in result.answer
@@ -273,11 +274,12 @@ def test_what_is_handed_in_can_be_kept_for_grading_later(
         ]
         == 9
     )
-    report = [*proctor_command, "report", "run", "--sessions", "--format", "json"]
+    report = [*proctor_command, "report", "run", "--format", "json"]
     told = subprocess.run(
         report, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
-    assert '"ungraded"' not in told.stdout.partition('"sessions"')[2]
+    whole = json.loads(told.stdout)["records"][0]
+    assert (whole["scored"], whole["ungraded"], whole["mean"]) == (1, 0, 1.0)
 
 
 def test_a_session_gets_the_limits_that_were_asked_for(run: Command, tmp_path: Path) -> None:
@@ -295,7 +297,7 @@ def test_when_the_runs_time_is_up_the_work_is_handed_in_and_graded(
     model_server.always = sleeping(60)
     flags = ["--model", "openai/x", "--api-base", model_server.url, "--concurrency", "1"]
     said = run(*flags, "--max-hours", "0.003", "--epochs", "2", "--out", "run", expect=1)
-    assert "the run's limits are reached; 1 sessions were not held" in said.stderr
+    assert "the run's limits are reached; sessions not held: 1" in said.stderr
     ((_, result),) = results_in(tmp_path / "run").items()
     assert result.state == "graded"
     assert "the run's time is up" in result.metadata["errors"][0]
