@@ -106,8 +106,9 @@ class Level:
         return Room.tightest(rooms)
 
     def spent(self, of: str, cap: str) -> BudgetSpentError:
-        """What is raised where nothing is left."""
-        return BudgetSpentError(f"{self.name}_{of}", f"the {self.name}'s {cap} are spent")
+        """What is raised where nothing is left, or too little for a call."""
+        less = "" if of == "time" else ", or what is left does not do for another call"
+        return BudgetSpentError(f"{self.name}_{of}", f"the {self.name}'s {cap} are spent{less}")
 
 
 @dataclass(frozen=True)

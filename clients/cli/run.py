@@ -162,7 +162,9 @@ def _free_place(out: Path | None) -> Path:
     path = (out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").absolute()
     if (path / LOCK).exists():
         usage_error(f"--out {path} holds a run; go on with it by --resume {path}")
-    if path.is_dir() and any(path.iterdir()):
+    if path.exists() and not path.is_dir():
+        usage_error(f"--out {path} is a file; choose another")
+    if path.exists() and any(path.iterdir()):
         usage_error(f"--out {path} is not empty; choose another")
     return path
 
@@ -170,7 +172,7 @@ def _free_place(out: Path | None) -> Path:
 def _exit_code(outcome: "Outcome", directory: "RunDirectory", *, graded: bool) -> int:
     if outcome.stopped or outcome.not_held:
         complain(
-            f"proctor: {outcome.why}; {outcome.not_held} sessions were not held. "
+            f"proctor: {outcome.why}; sessions not held: {outcome.not_held}. "
             f"Go on with: proctor run --resume {directory.path}"
         )
     if outcome.stopped:

@@ -63,8 +63,9 @@ class Holding:
 
     async def _hold(self) -> Outcome:
         async with self.directory.held():
-            await self.directory.save(LOCK, self._charge())
+            lock = self._charge()
             async with self.server.owner() as owner:
+                await self.directory.save(LOCK, lock)
                 ends_at = self.limits.ends_at(time.monotonic())
                 engine = InProcess(
                     owner=owner,

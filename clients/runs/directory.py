@@ -12,7 +12,7 @@ summary.json                all results, once the run has come to its end
 import json
 import os
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ class RunDirectory:
             yield
         finally:
             lock.release()  # its file stays: removing it would let two hold the run
+            if not (self.path / LOCK).exists():  # it could not begin: nothing is left behind
+                (self.path / IN_USE).unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.path.rmdir()
 
     def lock(self) -> Lock:
         """What the run is made of.

@@ -18,6 +18,8 @@ from proctor.schemas.session import SessionRecord
 
 MADE_AGAIN: frozenset[Blame] = frozenset({"model", "server", "budget", "interrupted"})
 """Whose failures may pass. A task's or an agent's own would come again."""
+NOT_AT_ONCE: frozenset[Blame] = frozenset({"budget"})
+"""Those of them that pass only when the run goes on with other limits."""
 
 Watch: TypeAlias = Callable[[Attempt, "Stage | None", AgentReport | RunResult | None], None]
 """Told of each attempt's progress; with its result, and no stage, at its end."""
@@ -76,7 +78,7 @@ async def run(
                 directory.set_aside(attempt)
                 result = results[attempt] = await hold(attempt)
                 is_spent = is_spent or spends_the_run(result)
-                if not is_made_again(result) or result.blame == "budget":  # whose caps stay
+                if not is_made_again(result) or result.blame in NOT_AT_ONCE:
                     return
 
     async def hold(attempt: Attempt) -> RunResult:

@@ -136,7 +136,9 @@ def test_an_unconfined_process_sits_the_exam_and_its_result_is_stamped(run: Run)
 def test_what_a_process_leaves_is_handed_in_with_its_last_words(run: Run) -> None:
     result = run(*sitter("leave"))
     assert (result["state"], result["answer"]) == ("graded", "I had no idea.")
-    assert result["metadata"]["errors"] == ["the agent's process ended with exit code 7"]
+    assert result["metadata"]["errors"] == [
+        "the agent's process ended with exit code 7; see agent.log"
+    ]
 
 
 @pytest.mark.usefixtures("walls")

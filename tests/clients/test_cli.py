@@ -349,7 +349,7 @@ def test_a_judge_that_is_refused_leaves_prose_ungraded_and_shows_no_key(
     options = ["--judge", "openai/gpt-4o-mini", "--judge-api-base", model_server.url]
     result = proctor("run", "--tasks", str(mini_task), "--out", "out", *options)
     assert re.search(r"mini +oracle +9/10 +100% of 9 ", result.stdout)
-    assert "1 grades carry its flags" in result.stdout
+    assert "grades with its flags: 1" in result.stdout
     saved = (tmp_path / "out" / "mini" / "1" / "result.json").read_text()
     assert "the provider refused the key (HTTP 401)" in saved
     key = model_server.keys[0].removeprefix("Bearer ")

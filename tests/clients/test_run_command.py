@@ -54,6 +54,11 @@ def bare(value: Any) -> Any:
     return [bare(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
+def done_at_once(_: dict[str, Any]) -> str:
+    """A model's only turn."""
+    return "FINAL ANSWER: the median"
+
+
 def sleeping(seconds: int) -> dict[str, Any]:
     """A turn of a model that waits."""
     wanted = {"name": "bash_exec", "arguments": json.dumps({"command": f"sleep {seconds}"})}
@@ -229,6 +234,40 @@ def test_several_models_sit_the_same_tasks(run: Command, tmp_path: Path, model_s
     assert "is named twice" in twice.stderr
 
 
+def test_a_session_whose_provider_failed_is_held_again_in_the_same_run(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.first = [400]
+    model_server.answer = done_at_once
+    flags = ["--model", "openai/x", "--api-base", model_server.url, "--out", "run"]
+    run(*flags)
+    ((label, result),) = results_in(tmp_path / "run").items()
+    assert (result.answer, result.error) == ("the median", None)
+    earlier = tmp_path / "run" / ".earlier" / label / "1" / "result.json"
+    assert RunResult.model_validate_json(earlier.read_bytes()).blame == "model"
+
+
+def test_a_run_that_does_not_suffice_for_all_says_of_which_sessions_and_why(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.answer = done_at_once
+    done = run("--model", "openai/x", "--api-base", model_server.url, "--epochs", "3",
+               "--concurrency", "1", "--max-run-tokens", "2000", "--max-tokens", "900",
+               "--out", "run", expect=1)  # fmt: skip
+    assert "mini #2 (openai/x), mini #3 (openai/x): the run's 2000 tokens are spent" in done.stdout
+    assert not (tmp_path / "run" / ".earlier").exists()
+
+
+@pytest.mark.parametrize(
+    "flags", [["--backend", "podman"], ["--model", "nobody"], ["--agent", "orcale"]]
+)
+def test_a_run_that_cannot_begin_leaves_no_directory(
+    run: Command, tmp_path: Path, flags: list[str]
+) -> None:
+    run(*flags, "--out", "run", expect=2)
+    assert not (tmp_path / "run").exists()
+
+
 def test_sessions_can_be_held_on_another_server(
     proctor_command: list[str], run: Command, mini_task: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -256,7 +295,8 @@ def test_sessions_can_be_held_on_another_server(
 def test_what_is_handed_in_can_be_kept_for_grading_later(
     proctor_command: list[str], run: Command, tmp_path: Path
 ) -> None:
-    run("--no-eval", "--out", "run")
+    said = run("--no-eval", "--out", "run").stdout
+    assert f"Kept ungraded: 1. Grade with: proctor grade {tmp_path / 'run'}" in said
     ((_, result),) = results_in(tmp_path / "run").items()
     assert (result.state, result.evaluation, result.error) == ("submitted", None, None)
     assert "graded later" not in result.answer
@@ -271,6 +311,12 @@ def test_what_is_handed_in_can_be_kept_for_grading_later(
         ]
         == 9
     )
+    report = [*proctor_command, "report", "run", "--format", "json"]
+    told = subprocess.run(
+        report, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    whole = json.loads(told.stdout)["records"][0]
+    assert (whole["scored"], whole["ungraded"], whole["mean"]) == (1, 0, 1.0)
 
 
 def test_a_session_gets_the_limits_that_were_asked_for(run: Command, tmp_path: Path) -> None:
@@ -288,7 +334,7 @@ def test_when_the_runs_time_is_up_the_work_is_handed_in_and_graded(
     model_server.always = sleeping(60)
     flags = ["--model", "openai/x", "--api-base", model_server.url, "--concurrency", "1"]
     said = run(*flags, "--max-hours", "0.003", "--epochs", "2", "--out", "run", expect=1)
-    assert "the run's limits are reached; 1 sessions were not held" in said.stderr
+    assert "the run's limits are reached; sessions not held: 1" in said.stderr
     ((_, result),) = results_in(tmp_path / "run").items()
     assert result.state == "graded"
     assert "the run's time is up" in result.metadata["errors"][0]

@@ -159,9 +159,8 @@ class Provider:
         coming = FAULTS[fault].get(len(said), ())
         if again < len(coming) and not isinstance(coming[again], dict):
             return coming[again]
-        turn: dict[str, Any] = (
-            coming[0] if coming and isinstance(coming[0], dict) else self._usual(said)
-        )
+        instead: Any = coming[0] if coming else None
+        turn: dict[str, Any] = instead if isinstance(instead, dict) else self._usual(said)
         return {**turn, **self._usage(number, fault, body)}
 
     def _usual(self, said: list[dict[str, Any]]) -> Any:

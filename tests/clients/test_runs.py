@@ -168,6 +168,15 @@ async def test_where_nothing_is_left_no_session_is_held_in_vain(
     assert len(await hold(tmp_path, Scripted(well), plan)) == 3, "with more, it goes on"
 
 
+async def test_a_spent_budget_is_tried_again_only_when_the_run_goes_on(tmp_path: Path) -> None:
+    engine = Scripted(lambda _attempt, times: "budget" if times == 1 else None)
+    plan = Plan(lock(1, 1), retries=5)
+    ((_, result),) = (await hold(tmp_path, engine, plan)).items()
+    assert result.blame == "budget"
+    ((_, result),) = (await hold(tmp_path, engine, plan)).items()
+    assert result.evaluation is not None
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_whatever_fails_and_however_often_it_is_stopped_every_session_is_accounted_for(
