@@ -44,7 +44,7 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
     for result in results:
         sandbox = result.sandbox
         table.add_row(
-            _session(result, whole=False),
+            Text(visible(_session(result, whole=False))),
             Text(visible(result.model or result.agent)),
             earned(result),
             _percentage(result),
@@ -74,7 +74,7 @@ def _print_remarks(console: Console, results: Sequence[RunResult], directory: Pa
     troubles = {_session(result): _trouble(result) for result in results}
     for trouble in dict.fromkeys(filter(None, troubles.values())):
         whose = ", ".join(who for who, what in troubles.items() if what == trouble)
-        console.print(Text(f"{whose}: {visible(trouble)}"), soft_wrap=True)
+        console.print(Text(visible(f"{whose}: {trouble}")), soft_wrap=True)
     if kept := sum(result.state == "submitted" and not result.error for result in results):
         ungraded = f"Kept ungraded: {kept}. Grade with: proctor grade {directory}"
         console.print(ungraded, markup=False, highlight=False, soft_wrap=True)

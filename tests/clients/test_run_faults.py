@@ -11,7 +11,7 @@ import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
@@ -160,7 +160,7 @@ class Provider:
         if again < len(coming) and not isinstance(coming[again], dict):
             return coming[again]
         instead: Any = coming[0] if coming else None
-        turn: dict[str, Any] = instead if isinstance(instead, dict) else self._usual(said)
+        turn = cast("dict[str, Any]", instead if isinstance(instead, dict) else self._usual(said))
         return {**turn, **self._usage(number, fault, body)}
 
     def _usual(self, said: list[dict[str, Any]]) -> Any:

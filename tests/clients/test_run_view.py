@@ -34,7 +34,7 @@ def test_what_an_agent_says_of_itself_neither_is_markup_nor_steers_the_terminal(
     )
     print_table([result], Path("run"))
     said = capsys.readouterr().out
-    assert said.count(SHOWN) == 2, "as its model, and as its failure"
+    assert said.count(SHOWN) == 3, "as its model, twice, and as its failure"
     assert "\x1b" not in said
 
 
