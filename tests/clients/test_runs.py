@@ -346,5 +346,20 @@ def test_two_locks_name_what_is_different() -> None:
     ]
 
 
+def test_a_session_that_broke_off_before_its_agent_told_anything_names_its_model() -> None:
+    (attempt,) = lock(1, 1).attempts()
+    result = joined(
+        attempt,
+        Candidate.of("tool_loop", "openai/gpt-x"),
+        AgentReport(confinement=None),
+        None,
+        started_at=NOW,
+        duration_s=1.0,
+        failure=("server", "no sandbox"),
+    )
+    assert (result.agent, result.model) == ("tool_loop", "openai/gpt-x")
+    assert result.metadata["errors"] == ["no sandbox"]
+
+
 def test_what_may_pass_is_not_the_agents_nor_the_tasks_doing() -> None:
     assert not {"agent", "task"} & MADE_AGAIN
