@@ -17,6 +17,7 @@ TIMEOUT_S = 120.0
 """More than the server takes to close a session that something still runs in."""
 
 TICKET, RECORD = TypeAdapter(SessionTicket), TypeAdapter(SessionRecord)
+RECORDS = TypeAdapter(tuple[SessionRecord, ...])
 CARDS = TypeAdapter(tuple[TaskCard, ...])
 T = TypeVar("T")
 
@@ -50,6 +51,14 @@ class Owner:
             SessionError: The server refuses.
         """
         return _read(CARDS, await self._ask("GET", "/tasks"))
+
+    async def sessions(self) -> tuple[SessionRecord, ...]:
+        """Every session since the server started, in order.
+
+        Raises:
+            SessionError: The server refuses.
+        """
+        return _read(RECORDS, await self._ask("GET", "/sessions"))
 
     async def record(self, session_id: str) -> SessionRecord:
         """A session as it stands.

@@ -37,6 +37,8 @@ class Plan:
     """Signs a result, where there is a key."""
     may_go_on: Callable[[], bool] = lambda: True
     """Whether there is time and money for another session."""
+    record: Callable[[Attempt], SessionRecord | None] | None = None
+    """What the server knows of an attempt; None where that lies in the run's own directory."""
 
 
 class Stop:
@@ -105,7 +107,7 @@ async def run(
 
 async def _before(plan: Plan, directory: RunDirectory, attempt: Attempt) -> RunResult | None:
     """What an earlier process came to: its result, or an end that it had no time to write down."""
-    found, record = directory.result(attempt), directory.record(attempt)
+    found, record = directory.result(attempt), (plan.record or directory.record)(attempt)
     if found is None and record is not None and _is_done(record):
         (candidate,) = [c for c in plan.lock.candidates if c.name == attempt.candidate]
         told = directory.told_by(attempt)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -286,6 +287,14 @@ def test_sessions_can_be_held_on_another_server(
         records = list((tmp_path / "data" / "sessions").glob("*/mini/*/session.json"))
         assert len(records) == 2
         assert not list((tmp_path / "run").rglob("session.json"))
+        lost = tmp_path / "run" / "mini" / "2"
+        shutil.rmtree(lost)
+        (tmp_path / "run" / "mini" / "1" / "result.json").write_text("{}")
+        run("--resume", "run")
+        assert len(results_in(tmp_path / "run")) == 2, (
+            "what the server has graded is not held again"
+        )
+        assert len(list((tmp_path / "data" / "sessions").glob("*/mini/*/session.json"))) == 2
         monkeypatch.setenv("PROCTOR_TOKEN", "nobody")
         assert "refuses (401)" in run("--server", base, expect=2).stderr
     monkeypatch.delenv("PROCTOR_TOKEN")
