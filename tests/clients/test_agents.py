@@ -408,7 +408,7 @@ def test_what_an_agent_of_ones_own_says_it_spent_counts_against_the_runs_cap(
     flags = ("--agent", "mine.py:sits", "--epochs", "2", "--concurrency", "1")
     result = run(*flags, "--max-run-usd", "1.5", expect=1)
     assert result["metadata"]["cost_usd"] == 2.0
-    assert "the run's limits are reached; 1 sessions were not held" in result["said"]
+    assert "the run's limits are reached; sessions not held: 1" in result["said"]
 
 
 @pytest.mark.parametrize("cap", ["--max-session-usd", "--max-session-tokens"])

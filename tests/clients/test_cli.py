@@ -61,7 +61,8 @@ def test_run_lets_the_oracle_work_a_task_and_keeps_everything(
     assert saved["answer"].startswith("The mean was moved")
     asked: dict[str, Any] = {"turns": 3, "tool_calls": 3, "errors": []}
     unknown: dict[str, Any] = {"prompt_tokens": None, "reply_tokens": None, "cost_usd": None}
-    unknown |= {"unreported_calls": 0, "ended_by": None}
+    unknown |= {"unreported_calls": 0, "ended_by": None, "charged_tokens": 0,
+                "charged_usd": 0.0}  # fmt: skip
     assert saved["metadata"] == asked | unknown
     evaluation = saved["evaluation"]
     assert (evaluation["score"], evaluation["total_possible"]) == (9, 10)
@@ -102,7 +103,7 @@ def test_a_session_without_a_grade_makes_exit_code_1(proctor: Any, mini_task: Pa
         (["run", "--epochs", "0"], "epochs"),
         (["run", "--out", "."], "is not empty"),
         (["run", "--tasks", "/no/such/place"], "no such file or directory"),
-        (["run", "--out", "something"], "cannot write to"),
+        (["run", "--out", "something"], "is a file; choose another"),
         (["run", "--out", "something/below"], "choose another --out"),
         (["serve", "--data", "something/below"], "choose another --data"),
         (["tasks", "check", "--tasks", "."], "no task found"),

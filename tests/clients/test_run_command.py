@@ -200,7 +200,7 @@ def test_what_a_provider_did_not_say_was_used_counts_when_a_run_goes_on(
     assert charged > 0
     more = ["--epochs", "2", "--accept-changes", "--max-run-tokens", str(charged)]
     said = run("--resume", "run", *more, expect=1).stderr
-    assert "the run's limits are reached; 1 sessions were not held" in said
+    assert "the run's limits are reached; sessions not held: 1" in said
 
 
 def test_a_run_whose_task_has_changed_shows_that_and_does_not_go_on(
