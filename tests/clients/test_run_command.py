@@ -252,13 +252,14 @@ def test_a_run_that_does_not_suffice_for_all_says_of_which_sessions_and_why(
     run: Command, tmp_path: Path, model_server: Any
 ) -> None:
     model_server.answer = done_at_once
+    model_server.usage = {"prompt_tokens": 9900, "completion_tokens": 100}
     done = run("--model", "openai/x", "--api-base", model_server.url, "--epochs", "9",
-               "--concurrency", "1", "--max-run-tokens", "7000", "--max-tokens", "900",
+               "--concurrency", "1", "--max-run-tokens", "40000", "--max-tokens", "900",
                "--out", "run", expect=1)  # fmt: skip
     held = results_in(tmp_path / "run").values()
     assert [result.blame for result in held].count("budget") == 1, "one finds that it does not do"
     assert len([result for result in held if result.evaluation]) >= 1
-    assert f"#{len(held)} (openai/x): the run's 7000 tokens are spent" in done.stdout
+    assert f"#{len(held)} (openai/x): the run's 40000 tokens are spent" in done.stdout
     assert f"sessions not held: {9 - len(held)}" in done.stderr
     assert not (tmp_path / "run" / ".earlier").exists()
 
