@@ -60,6 +60,10 @@ class AgentReport(Value):
     """None where no model took part, or its provider or price is silent about it."""
     unreported_calls: int = 0
     """Calls whose tokens the provider did not say; budgets took them at their worst case."""
+    charged_tokens: int = 0
+    """What budgets count for it: where it is unknown what a call used, all that was reserved; calls
+    under way included. 0 where an agent has no budget."""
+    charged_usd: float = 0.0
     ended_by: str | None = None
     """What ended the work, where the agent did not: the limit's name, such as ``turns``,
     ``session_usd`` or ``run_tokens``; ``session`` where the server ended it, ``nudges`` where the
@@ -68,7 +72,7 @@ class AgentReport(Value):
     tools: tuple[dict[str, Any], ...] = ()
     """What the model was offered, as it was told; part of the trajectory, not of a result."""
     confinement: Confinement | None = "in_process"
-    """None where an agent failed before it could tell."""
+    """None where an agent failed before it could tell, or what it told was lost."""
     origin: AgentOrigin | None = None
 
 
@@ -98,7 +102,7 @@ class RunResult(Value):
     blame: Blame | None = None
     """None where there is a grade, or none was wanted."""
     confinement: Confinement | None = None
-    """What kept the agent from tasks and results; None where it failed before it could tell."""
+    """What kept the agent from tasks and results; None where nobody could tell any more."""
     origin: AgentOrigin | None = None
     """Which agent it was, where it is not one of Proctor's own."""
     principal: str | None = None

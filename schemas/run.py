@@ -1,13 +1,14 @@
 """A run: tasks, worked by candidates, over and over; and what it was made of."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from pydantic import AwareDatetime
 
 from proctor.schemas.base import Value
 from proctor.schemas.result import RunResult
+from proctor.schemas.sandbox import SandboxInfo
 
 DIGEST = 64
 """Characters of a SHA-256."""
@@ -67,8 +68,14 @@ class Lock(Value):
     epochs: int
     conditions: Mapping[str, Any] = {}
     """What holds for every session: limits, feedback, judge, sandboxes, seed."""
+    asked_tokens: int = 0
+    """What it took to ask providers, before any session, whether they serve."""
+    asked_usd: float = 0.0
     changes: tuple[str, ...] = ()
     """How it differs from what the run began with, as was accepted since."""
+    machines: Mapping[str, tuple[str, ...]] = {}
+    """By task, the kinds of machine that its sessions had, images by their digests: known once
+    sessions have ended."""
 
     def attempts(self) -> tuple[Attempt, ...]:
         """Every session that the run is to hold, in the order in which they begin."""
@@ -84,6 +91,14 @@ class Lock(Value):
             for epoch in range(1, self.epochs + 1)
             for candidate in self.candidates
         )
+
+    def with_machines_of(self, results: Iterable[RunResult]) -> "Lock":
+        """The same, and the machines of these sessions."""
+        kinds = {task: dict.fromkeys(known) for task, known in self.machines.items()}
+        for result in results:
+            if result.sandbox is not None:
+                kinds.setdefault(result.task_id, {})[_kind_of(result.sandbox)] = None
+        return self.model_copy(update={"machines": {task: (*of,) for task, of in kinds.items()}})
 
     def differences(self, other: "Lock") -> Iterator[str]:
         """What `other` would do otherwise, one line each."""
@@ -101,6 +116,10 @@ class Summary(Value):
     proctor_version: str
     not_held: tuple[str, ...] = ()
     """The labels of sessions that were not held, since the run was stopped or ran out of budget."""
+
+
+def _kind_of(sandbox: SandboxInfo) -> str:
+    return ", ".join(filter(None, (sandbox.backend, sandbox.isolation, sandbox.image)))
 
 
 def _part(lock: Lock, name: str) -> Any:  # noqa: ANN401 - JSON

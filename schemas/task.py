@@ -56,7 +56,7 @@ class Decoy(Value):
 class TaskCard(Value):
     """What an owner knows of a task without its content."""
 
-    id: str
+    id: str = Field(pattern=TASK_ID_PATTERN)
     title: str
     kind: TaskKind
     category: str

@@ -11,6 +11,9 @@ from typing_extensions import override
 
 from proctor.sandbox_backends.concurrency import task_group
 
+KEEP_ALIVE_S = 75
+"""How long an idle connection stays open: longer than clients keep theirs (5 s is usual), as one
+that both use and close at once looks like a server that is gone."""
 CLOSE_WITHIN_S = 3
 """How long open streams may hold up the end; older MCP clients keep one open for good."""
 
@@ -46,7 +49,7 @@ async def listening(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[Non
     """Serve `app` for as long as the context lasts; closes `listener` at its end."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=CLOSE_WITHIN_S,
-        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_S, ws="none",
     )  # fmt: skip
     server = _Quiet(config)
     stopped = anyio.Event()

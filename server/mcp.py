@@ -30,7 +30,7 @@ from proctor.server.seat import Seat
 from proctor.server.session import Session
 from proctor.server.tools import TOOLS, Tool
 from proctor.server.tools.check_submission import check_submission
-from proctor.server.tools.texts import briefing
+from proctor.server.tools.texts import briefing, left
 
 PROGRESS_EVERY_S = 10.0
 RECORDED_CHARS = 20_000
@@ -40,6 +40,9 @@ INSTRUCTIONS = (
     "names them) unless one is open already; status shows its instructions. Work in the workspace "
     "with the file and shell tools, then call submit once, with your final answer."
 )
+
+LEFT = "proctor/left"
+"""Where in a result's ``_meta`` clients that care find what is left, without asking for it."""
 
 FOR_FREE_SEATS = frozenset(tool.run.__name__ for tool in TOOLS if tool.for_free_seats)
 
@@ -63,7 +66,7 @@ def build_server(find_seat: FindSeat) -> MCPServer[Any]:
         title="Proctor",
         version=__version__,
         instructions=INSTRUCTIONS,
-        middleware=[_seated(find_seat), _hide_tools],
+        middleware=[_seated(find_seat), _hide_tools, _tell_left],
         log_level="WARNING",
         subscriptions=False,
     )
@@ -109,6 +112,15 @@ async def _hide_tools(ctx: Request, call_next: CallNext) -> HandlerResult:
             hidden |= {check_submission.__name__}
         shown = [tool for tool in result["tools"] if tool["name"] not in hidden]
         return {**result, "tools": shown}
+    return result
+
+
+async def _tell_left(ctx: Request, call_next: CallNext) -> HandlerResult:
+    """Middleware that says with each call's result what is left of an open session."""
+    result = await call_next(ctx)
+    seat = _seat.get()
+    if ctx.method == "tools/call" and isinstance(result, dict) and seat.is_open:
+        return {**result, "_meta": {**(result.get("_meta") or {}), LEFT: left(seat.session)}}
     return result
 
 
@@ -164,6 +176,9 @@ class _Outcome:
 async def _recorded(seat: Seat, tool: Tool, given: Mapping[str, Any]) -> AsyncGenerator[_Outcome]:
     """Put a call on disk before it runs, and its result before it is answered.
 
+    A call that only reads leaves nothing behind that its record would have to precede: it is on
+    disk with its result.
+
     What is called without an open session, or answered after its end, is no part of a transcript.
     """
     outcome, started, error = _Outcome(), time.monotonic(), "it failed unexpectedly"
@@ -173,7 +188,8 @@ async def _recorded(seat: Seat, tool: Tool, given: Mapping[str, Any]) -> AsyncGe
         return
     name, number = tool.run.__name__, session.record.next_call()
     shown = {key: _cut(value) for key, value in given.items()}
-    await _append(seat, session, "tool_call", {"call": number, "tool": name, "arguments": shown})
+    call = {"call": number, "tool": name, "arguments": shown}
+    await _append(seat, session, "tool_call", call, settle=not tool.read_only)
     try:
         yield outcome
         error = ""
@@ -195,10 +211,12 @@ async def _recorded(seat: Seat, tool: Tool, given: Mapping[str, Any]) -> AsyncGe
             await _append(seat, session, "tool_result", result)
 
 
-async def _append(seat: Seat, session: Session, type_: EventType, data: Mapping[str, Any]) -> None:
+async def _append(
+    seat: Seat, session: Session, type_: EventType, data: Mapping[str, Any], *, settle: bool = True
+) -> None:
     """Add an event; without a record there is no session, so it ends where that fails."""
     try:
-        await session.record.append(type_, data)
+        await session.record.append(type_, data, settle=settle)
     except OSError as error:
         reason = f"its record cannot be written: {error.strerror}"
         await seat.sessions.fail(session, reason)

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from proctor.schemas.transcript import Event, EventType
 
 logger = logging.getLogger(__name__)
 
+RECORD = "session.json"
 COMPRESSION = 3
 """Snapshots are mostly text and small; more effort saves little."""
 
@@ -59,25 +60,34 @@ class Record:
         """A number for the next tool call, by which its events belong together."""
         return next(self._calls)
 
-    async def append(self, type_: EventType, data: Mapping[str, Any]) -> None:
-        """Add an event to the transcript; it is on disk when this returns."""
+    async def append(
+        self, type_: EventType, data: Mapping[str, Any], *, settle: bool = True
+    ) -> None:
+        """Add an event to the transcript; it is on disk when this returns.
+
+        Args:
+            type_: What happened.
+            data: What there is to say of it.
+            settle: Whether that is awaited; if not, it is there with the next that is.
+        """
         with anyio.CancelScope(shield=True):
             async with self._lock:
                 event = Event(seq=self._events, at=datetime.now(UTC), type=type_, data=data)
                 line = json.dumps(event.model_dump(mode="json"), ensure_ascii=True) + "\n"
-                await run_sync(self._write, line.encode())
+                await run_sync(self._write, line.encode(), settle)
                 self._events += 1
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes, settle: bool) -> None:  # noqa: FBT001 - run_sync takes no names
         with (self.directory / "transcript.jsonl").open("ab") as transcript:
             transcript.write(line)
-            _settle(transcript)
+            if settle:
+                _settle(transcript)
 
     async def save(self, session: SessionRecord) -> None:
         """Replace ``session.json``; it is on disk when this returns."""
         text = session.model_dump_json(indent=2) + "\n"
         with anyio.CancelScope(shield=True):
-            await run_sync(write_atomically, self.directory / "session.json", text.encode())
+            await run_sync(write_atomically, self.directory / RECORD, text.encode())
 
     @asynccontextmanager
     async def new_snapshot(self, place: Path | None = None) -> AsyncGenerator[HashingWriter]:
@@ -107,13 +117,27 @@ class Record:
 def earlier_attempts(records: Path) -> Counter[tuple[str, str]]:
     """How many sessions each principal has had on each task, by all the records of a directory."""
     counts: Counter[tuple[str, str]] = Counter()
-    for path in records.glob("**/session.json"):
+    for directory in session_directories(records):
+        path = directory / RECORD
         try:
             record = json.loads(path.read_bytes())
             counts[record.get("principal", OWNER), record["task_id"]] += 1
         except (OSError, ValueError, LookupError, AttributeError, TypeError):
             logger.warning("%s is no record of a session", path)
     return counts
+
+
+def session_directories(root: Path) -> Iterator[Path]:
+    """Where sessions lie at or below `root`, in order.
+
+    Nothing below a session is looked at: there lies what its agent handed in, and that may hold
+    records of its own making.
+    """
+    for place, below, files in os.walk(root):
+        if RECORD in files:
+            below.clear()
+            yield Path(place)
+        below.sort()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -85,6 +85,11 @@ class Session:
         """Tool calls that the budget still allows."""
         return max(0, self.limits.tool_calls - self.tool_calls)
 
+    @property
+    def was_set_aside(self) -> bool:
+        """Whether it has ended and its record was moved away, so that its label is free again."""
+        return self.settled.is_set() and not self.record.directory.exists()
+
     def as_record(self, *, settled: bool | None = None) -> SessionRecord:
         """The session as its owner may see it, signed where the operator has a key.
 

@@ -105,7 +105,10 @@ class Sessions:
         session_id = secrets.token_hex(8)
         label = request.label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         for other in self.all():
-            if f"{other.label}/".startswith(f"{label}/") or label.startswith(f"{other.label}/"):
+            nested = f"{other.label}/".startswith(f"{label}/") or label.startswith(
+                f"{other.label}/"
+            )
+            if nested and not other.was_set_aside:
                 raise SessionError(f"the label {other.label!r} exists; choose one beside it")
         request = request.model_copy(update={"label": label})
         record = Record(self._records / label)

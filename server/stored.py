@@ -16,6 +16,7 @@ from proctor.sandbox_backends.base import Backend
 from proctor.schemas.errors import SessionError
 from proctor.schemas.session import SessionRecord, Submission
 from proctor.schemas.task import Task
+from proctor.server.record import RECORD, session_directories
 
 CHUNK = 1 << 20
 
@@ -34,7 +35,7 @@ class StoredSession:
         Raises:
             SessionError: There is none, or it makes no sense.
         """
-        path = directory / "session.json"
+        path = directory / RECORD
         try:
             return cls(directory, SessionRecord.model_validate_json(path.read_bytes()))
         except OSError as error:
@@ -103,10 +104,11 @@ class StoredSession:
 
 
 def stored_sessions(root: Path) -> Iterator[StoredSession]:
-    """Every session below `root`, by path.
+    """Every session below `root`, by path; not those that a run has set aside.
 
     Raises:
         SessionError: A record makes no sense.
     """
-    for path in sorted(root.glob("**/session.json")):
-        yield StoredSession.at(path.parent)
+    for directory in session_directories(root):
+        if not any(part.startswith(".") for part in directory.relative_to(root).parts):
+            yield StoredSession.at(directory)

@@ -51,6 +51,8 @@ class ResultFile:
             graded = self.document.get("evaluation") or self.document.get("grade")
             self.grade = Grade.model_validate(graded)
             self.task_id = str(self.document["task_id"])
+        except IsADirectoryError as error:
+            raise SessionError(f"{path} is a directory; name a result.json in it") from error
         except OSError as error:
             raise SessionError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:

@@ -106,8 +106,9 @@ class Level:
         return Room.tightest(rooms)
 
     def spent(self, of: str, cap: str) -> BudgetSpentError:
-        """What is raised where nothing is left."""
-        return BudgetSpentError(f"{self.name}_{of}", f"the {self.name}'s {cap} are spent")
+        """What is raised where nothing is left, or too little for a call."""
+        less = "" if of == "time" else ", or what is left does not do for another call"
+        return BudgetSpentError(f"{self.name}_{of}", f"the {self.name}'s {cap} are spent{less}")
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,13 @@ class Budget:
     def used_usd(self) -> float:
         """Spent in all; where it is unknown, all that was reserved."""
         return self.levels[0].used_usd
+
+    @property
+    def charged(self) -> tuple[int, float]:
+        """Tokens and dollars used, and those held for calls under way, as if all will be used."""
+        own = self.levels[0]
+        tokens = own.used_tokens + sum(each.tokens for each in own.held)
+        return tokens, own.used_usd + sum(each.usd for each in own.held)
 
     @property
     def is_capped(self) -> bool:

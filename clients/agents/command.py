@@ -126,7 +126,7 @@ class Outsider:
             with anyio.move_on_after(left_s) as time_limit:
                 code = await self._run(errand, log, exam)
                 if code:
-                    errors.append(f"the agent's process ended with exit code {code}")
+                    errors.append(f"the agent's process ended with exit code {code}; see agent.log")
             if time_limit.cancelled_caught:
                 errors.append("the agent was still at work when its time was up")
             log.end()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from proctor.clients.agents.budget import UNKNOWN_USAGE, Usage
+from proctor.clients.agents.budget import UNKNOWN_USAGE, Budget, Usage
 from proctor.clients.agents.model import Model
 from proctor.clients.agents.reply import Reply, ToolCall
 from proctor.clients.agents.trouble import without_secrets
@@ -25,8 +25,9 @@ from proctor.schemas.trajectory import (
 class Diary:
     """One session's, from its first message to its last."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, budget: Budget) -> None:
         self._model = model
+        self._budget = budget
         self._usage = Usage()
         self._steps: list[Step] = []
         self._tools: Sequence[dict[str, Any]] = ()
@@ -45,7 +46,7 @@ class Diary:
         settings = self._model.settings
         context = {"task_id": task_id, "model": settings.model, **settings.sampling}
         self._tools = tools
-        self._steps.append(
+        self._add(
             RunStart(timestamp=_now(), context=context, system_prompt=system, task_prompt=briefing)
         )
 
@@ -66,11 +67,11 @@ class Diary:
             duration_s=round(duration_s, 3),
             **reply.usage.model_dump(),
         )
-        self._steps.append(step)
+        self._add(step)
 
     def did(self, call: ToolCall, result: str, duration_s: float) -> None:
         """A tool was called."""
-        self._steps.append(
+        self._add(
             ToolResult(
                 timestamp=_now(),
                 turn=self.turns,
@@ -84,11 +85,11 @@ class Diary:
 
     def told(self, text: str) -> None:
         """The model was told something beside a tool's result."""
-        self._steps.append(UserMessage(timestamp=_now(), turn=self.turns, text=text))
+        self._add(UserMessage(timestamp=_now(), turn=self.turns, text=text))
 
     def note(self, text: str) -> None:
         """Something happened that the model was not told."""
-        self._steps.append(Note(timestamp=_now(), turn=self.turns, text=text))
+        self._add(Note(timestamp=_now(), turn=self.turns, text=text))
 
     def note_troubles(self) -> None:
         """Note what went wrong with the provider since the last time."""
@@ -98,32 +99,38 @@ class Diary:
     def failed(self, error: str) -> None:
         """Something failed for good."""
         self._errors.append(error)
-        self._steps.append(RunError(timestamp=_now(), turn=self.turns, error=error))
+        self._add(RunError(timestamp=_now(), turn=self.turns, error=error))
 
     def ended(self, answer: str) -> None:
         """The work is handed in."""
         self._answer = answer
         stated = {None: "completed", "turns": "max_turns", "context": "error"}
         status: Any = stated.get(self.ended_by, "limit")
-        self._steps.append(RunEnd(timestamp=_now(), status=status, answer=answer))
+        self._add(RunEnd(timestamp=_now(), status=status, answer=answer))
 
     def report(self) -> AgentReport:
         """All of it, without keys and tokens of the environment, should one have got into it."""
-        report = AgentReport(
-            answer=self._answer,
+        tokens, usd = self._budget.charged
+        return AgentReport(
+            answer=without_secrets(self._answer),
             model=self._model.settings.model,
             turns=self.turns,
             tool_calls=self.tool_calls,
-            errors=tuple(self._errors),
+            errors=tuple(map(without_secrets, self._errors)),
             unreported_calls=self._model.unreported_calls,
+            charged_tokens=tokens,
+            charged_usd=usd,
             ended_by=self.ended_by,
             trace=tuple(self._steps),
             tools=tuple(self._tools),
             **self._usage.model_dump(exclude={"cached_tokens"}),
         )
-        text = report.model_dump_json()
+
+    def _add(self, step: Step) -> None:
+        """Take a step down, cleaned once: a report is made at every turn."""
+        text = step.model_dump_json()
         clean = without_secrets(text)
-        return report if clean == text else AgentReport.model_validate_json(clean)
+        self._steps.append(step if clean == text else type(step).model_validate_json(clean))
 
 
 def _now() -> datetime:

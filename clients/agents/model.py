@@ -7,7 +7,7 @@ model is wanted, in a thread. Keys are read from the environment, by litellm its
 import functools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Literal
 
@@ -101,7 +101,11 @@ class Model:
         """How many messages were once counted by the provider, and their tokens."""
 
     async def reply(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], budget: Budget
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        budget: Budget,
+        held: Callable[[], None] = lambda: None,
     ) -> Reply:
         """The model's next turn. A provider's passing trouble is waited out.
 
@@ -109,6 +113,8 @@ class Model:
             messages: The conversation; those that were there before may have become shorter.
             tools: What the model may call.
             budget: What the call is held against, each attempt by itself.
+            held: Called before each attempt that is held against a cap, so that it is not forgotten
+                should this process end before the reply.
 
         Raises:
             ContextOverflowError: The messages are too long for the model.
@@ -118,7 +124,7 @@ class Model:
         litellm = await run_sync(load_litellm)
         try:
             with budget.in_time():
-                reply = await self._retrying(litellm, messages, tools, budget)
+                reply = await self._retrying(litellm, messages, tools, budget, held)
         except (BudgetSpentError, ModelError):
             raise
         except litellm.ContextWindowExceededError as error:
@@ -138,6 +144,7 @@ class Model:
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]],
         budget: Budget,
+        tell: Callable[[], None],
     ) -> Reply:
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt  # noqa: PLC0415 - with litellm
 
@@ -150,9 +157,13 @@ class Model:
                                         self.settings.least_reply_tokens) as held:  # fmt: skip
                 if budget.is_capped:
                     arguments["max_tokens"] = held.reply_tokens
+                    tell()
                 try:
                     with anyio.fail_after(self.settings.timeout_s):
                         response = await litellm.acompletion(**arguments)
+                except anyio.get_cancelled_exc_class():  # perhaps answered, and billed
+                    self._settle(held, UNKNOWN_USAGE)
+                    raise
                 except Exception as error:
                     self._note(error, held)
                     raise

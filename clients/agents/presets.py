@@ -34,7 +34,8 @@ def _of_claude_code(last: str) -> dict[str, Any]:
     for event in _events(last):
         if event.get("type") == "result":
             usage: dict[str, Any] = event.get("usage") or {}
-            told = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+            names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+            prompts = [usage[name] for name in names if usage.get(name) is not None]
             result = str(event.get("result", ""))
             return {
                 "answer": "" if event.get("is_error") else result,
@@ -42,7 +43,7 @@ def _of_claude_code(last: str) -> dict[str, Any]:
                 "model": next(iter(event.get("modelUsage") or {}), None),
                 "turns": event.get("num_turns", 0),
                 "cost_usd": event.get("total_cost_usd"),
-                "prompt_tokens": sum(usage.get(name) or 0 for name in told),
+                "prompt_tokens": sum(prompts) if prompts else None,
                 "reply_tokens": usage.get("output_tokens"),
             }
     return {}
@@ -50,14 +51,14 @@ def _of_claude_code(last: str) -> dict[str, Any]:
 
 def _of_codex(last: str) -> dict[str, Any]:
     """What its events tell, the last first."""
-    told: dict[str, Any] = {"turns": 0, "prompt_tokens": 0, "reply_tokens": 0, "errors": ()}
+    told: dict[str, Any] = {"turns": 0, "errors": ()}
     for event in _events(last):
         item: dict[str, Any] = event.get("item") or {}
         if event.get("type") == "turn.completed":
             usage: dict[str, Any] = event.get("usage") or {}
             told["turns"] += 1
-            told["prompt_tokens"] += usage.get("input_tokens") or 0
-            told["reply_tokens"] += usage.get("output_tokens") or 0
+            told["prompt_tokens"] = told.get("prompt_tokens", 0) + (usage.get("input_tokens") or 0)
+            told["reply_tokens"] = told.get("reply_tokens", 0) + (usage.get("output_tokens") or 0)
         elif event.get("type") == "turn.failed":
             error: dict[str, Any] = event.get("error") or {}
             told["errors"] = (str(error.get("message")), *told["errors"])
@@ -68,7 +69,7 @@ def _of_codex(last: str) -> dict[str, Any]:
 
 def _events(last: str) -> Iterator[dict[str, Any]]:
     """The JSON objects among the last lines, backwards."""
-    for line in reversed(last.splitlines()):
+    for line in reversed(last.split("\n")):  # in JSON, other separators are ordinary characters
         with suppress(ValidationError):
             yield EVENT.validate_json(line)
 

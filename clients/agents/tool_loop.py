@@ -36,6 +36,8 @@ NOT_OFFERED = frozenset({"list_tasks", "start_task"})
 READS_AT_ONCE = 8
 LEFT = re.compile(r"^Left: (.+)$", re.MULTILINE)
 """How the server says, in ``status``, what is left of time and tool calls."""
+TOLD_LEFT = "proctor/left"
+"""Where it says so in the ``_meta`` of other tools' results."""
 NO_CALLS = re.compile(r"\b0 tool calls\b")
 
 
@@ -86,11 +88,13 @@ class _Sitting:
         self._messages: list[Message] = []
         self._tools: list[dict[str, Any]] = []
         self._read_only: set[str] = set()
-        self._diary = Diary(model)
+        self._diary = Diary(model, budget)
         self._nudges = 0
         self._answer: str | None = None
         self._left: str | None = None
         """What the server says is left; None where it says nothing of the kind."""
+        self._told_left: str | None = None
+        """What it said with the last result, where no other call was under way."""
 
     async def work(self, system: str) -> AgentReport:
         """Work until the work is handed in, whatever limit is reached.
@@ -104,9 +108,10 @@ class _Sitting:
             await self._take_turns()
             if self._answer is None:
                 await self._submit("")
-        except Exception as error:
-            self._diary.failed(told_of(error))
-            self._exam.tell(self._diary.report())
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self._diary.failed(told_of(error))
+            self._tell_on()  # cancelled, too: what it did since its last turn
             raise
         self._diary.ended(self._answer or "")
         return self._diary.report()
@@ -135,9 +140,9 @@ class _Sitting:
                 if self._diary.ended_by:
                     return
         except BudgetSpentError as error:
+            self._diary.ended_by = error.limit
             if not self._diary.turns:
                 raise
-            self._diary.ended_by = error.limit
             self._diary.note(str(error))
         except ContextOverflowError as error:
             self._diary.ended_by = "context"
@@ -148,7 +153,7 @@ class _Sitting:
         reply = await self._reply()
         self._messages.append(reply.message)
         self._diary.said(reply, time.monotonic() - started)
-        self._exam.tell(self._diary.report())
+        self._tell_on()
         if reply.calls:
             self._nudges = 0
             await self._call_all(reply)
@@ -166,13 +171,19 @@ class _Sitting:
         """The model's turn; where the conversation is too long, it is shortened."""
         while True:
             try:
-                return await self._model.reply(self._messages, self._tools, self._budget)
+                return await self._model.reply(
+                    self._messages, self._tools, self._budget, self._tell_on
+                )
             except ContextOverflowError:
                 if not (what := shorten(self._messages)):
                     raise
                 self._diary.note(f"the conversation is too long for the model: {what}")
             finally:
                 self._diary.note_troubles()
+
+    def _tell_on(self) -> None:
+        """Let it be known how things stand."""
+        self._exam.tell(self._diary.report())
 
     async def _call_all(self, reply: Reply) -> None:
         """Call the tools of one turn, in order; neighbours that only read, at once."""
@@ -196,6 +207,8 @@ class _Sitting:
         for call in reply.calls:
             about = {"role": "tool", "tool_call_id": call.id, "name": call.name}
             self._messages.append({**about, "content": told[call.id]})
+        if len(reply.calls) > 1:
+            self._told_left = None  # whichever came last need not be the latest
         if self._answer is None:
             await self._tell()
 
@@ -215,8 +228,12 @@ class _Sitting:
 
     async def _call_tool(self, name: str, arguments: dict[str, Any]) -> str:
         self._diary.tool_calls += name != "status"
-        result = await self._client.call_tool(name, arguments)
-        return "\n".join(map(_as_text, result.content))
+        result = await self._client.call_tool(name, arguments, raise_on_error=False)
+        self._told_left = (result.meta or {}).get(TOLD_LEFT)
+        text = "\n".join(map(_as_text, result.content))
+        if result.is_error:
+            raise ToolError(text)
+        return text
 
     async def _submit(self, answer: str) -> None:
         try:
@@ -227,7 +244,8 @@ class _Sitting:
 
     async def _tell(self, said: str = "") -> None:
         """Say something to the model, and what is left; notice where nothing is."""
-        before, self._left = self._left, _left_in(await self._status())
+        before, self._left = self._left, self._told_left or _left_in(await self._status())
+        self._told_left = None
         if before and not self._left:
             self._diary.ended_by = "session"
         elif all(NO_CALLS.search(left or "") for left in (before, self._left)):

@@ -13,6 +13,7 @@ from proctor.clients.cli.options import complain, usage_error, with_options
 
 if TYPE_CHECKING:
     from proctor.clients.agents import Agent
+    from proctor.clients.agents.budget import Budget
     from proctor.clients.agents.command import Launcher, Outsider
     from proctor.clients.agents.presets import Preset
     from proctor.schemas.run import Candidate
@@ -126,7 +127,12 @@ class NamedAgent:
 
 
 def other_agents(
-    options: AgentOptions, catalog: "Catalog", hidden: Sequence[Path], *, models: bool
+    options: AgentOptions,
+    catalog: "Catalog",
+    hidden: Sequence[Path],
+    run: "Budget",
+    *,
+    models: bool,
 ) -> "list[tuple[Candidate, Agent]]":
     """The agent that the options ask for, if any; ends with exit code 2 where it can't be had.
 
@@ -134,13 +140,15 @@ def other_agents(
         options: The command line's.
         catalog: The tasks, of which oracle gets the solutions.
         hidden: Directories that no process may see: tasks and results.
+        run: What all sessions together may use; charged as each has ended.
         models: Whether models were named, for the reference agent; without, oracle is taken where
             nothing else is asked for.
     """
+    from proctor.clients.agents.charged import charged
     from proctor.schemas.run import Candidate
 
     found = _agent_of(options, catalog, hidden, models=models)
-    return [] if found is None else [(Candidate.of(found.name), found.agent)]
+    return [] if found is None else [(Candidate.of(found.name), charged(found.agent, run))]
 
 
 def _agent_of(

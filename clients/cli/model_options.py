@@ -100,6 +100,10 @@ def model_agents(
     """
     from proctor.schemas.run import Candidate
 
+    for name in ("max_session_tokens", "max_session_usd"):
+        if not options.model and getattr(options, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            usage_error(f"{flag} can be kept with --model alone: other agents call as they like")
     agents: list[tuple[Candidate, Agent]] = []
     for model in options.model or ():
         settings = _settings(options, model)

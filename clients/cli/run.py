@@ -111,11 +111,11 @@ def run(
     )
     turns = {card.id: card.limits.turns for card in cards}
     budget = limits.budget()
-    directory = RunDirectory(resume.absolute() if resume else _new_directory(out))
     sitting = model_agents(modelling, turns.__getitem__, budget)
+    directory = RunDirectory(resume.absolute() if resume else _free_place(out))
     hidden = [directory.path, *(tasks or ()), *choice.files]
     hidden += [catalog.competitions.data] if catalog.competitions else []
-    sitting = other_agents(seating, catalog, hidden, models=bool(sitting)) or sitting
+    sitting = other_agents(seating, catalog, hidden, budget, models=bool(sitting)) or sitting
     judge = judge_of(judging)
     conditions = conditions_of(
         limits,
@@ -142,6 +142,7 @@ def run(
     )
     terms = terms_of(feedback, sign_key, judge, after="none")
     specs = [catalog[card.id].sandbox for card in cards if not other]
+    made_directory(directory.path, "--out")
     outcome = Holding(
         plan=plan,
         agents={candidate.name: each for candidate, each in sitting},
@@ -158,24 +159,26 @@ def run(
     raise typer.Exit(_exit_code(outcome, directory, graded=not no_eval))
 
 
-def _new_directory(out: Path | None) -> Path:
+def _free_place(out: Path | None) -> Path:
+    """Where a new run's directory is to be made; ends with exit code 2 where something is."""
     from datetime import UTC, datetime
 
     from proctor.clients.runs.directory import LOCK
 
     path = (out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").absolute()
-    made = made_directory(path, "--out")
-    if (made / LOCK).exists():
+    if (path / LOCK).exists():
         usage_error(f"--out {path} holds a run; go on with it by --resume {path}")
-    if any(made.iterdir()):
+    if path.exists() and not path.is_dir():
+        usage_error(f"--out {path} is a file; choose another")
+    if path.exists() and any(path.iterdir()):
         usage_error(f"--out {path} is not empty; choose another")
-    return made
+    return path
 
 
 def _exit_code(outcome: "Outcome", directory: "RunDirectory", *, graded: bool) -> int:
     if outcome.stopped or outcome.not_held:
         complain(
-            f"proctor: {outcome.why}; {outcome.not_held} sessions were not held. "
+            f"proctor: {outcome.why}; sessions not held: {outcome.not_held}. "
             f"Go on with: proctor run --resume {directory.path}"
         )
     if outcome.stopped:

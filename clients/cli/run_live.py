@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from rich.spinner import Spinner
 from rich.table import Table
+from rich.text import Text
 
+from proctor.clients.reports.tables import visible
 from proctor.clients.runs.engine import Stage
 from proctor.schemas.result import AgentReport, RunResult
 from proctor.schemas.run import Attempt, Lock
@@ -32,7 +34,9 @@ class LiveView:
     """A table that is drawn anew at each refresh."""
 
     def __init__(self, lock: Lock) -> None:
-        self._candidates = {each.name: each.model or each.agent for each in lock.candidates}
+        self._candidates = {
+            each.name: Text(visible(each.model or each.agent)) for each in lock.candidates
+        }
         self._rows = {attempt: _Row() for attempt in lock.attempts()}
         self._done_here = 0
         self._began = time.monotonic()
@@ -45,7 +49,8 @@ class LiveView:
         row = self._rows[attempt]
         if isinstance(told, RunResult):
             self._done_here += row.stage is not None
-            row.result, row.told = told, AgentReport.model_validate(told.metadata)
+            report = {**told.metadata, "model": told.model}
+            row.result, row.told = told, AgentReport.model_validate(report)
         elif told is not None:
             row.told = told
         if row.stage is None:

@@ -21,17 +21,12 @@ if TYPE_CHECKING:
     from proctor.schemas.task import TaskCard
 
 SOFTWARE = ("mle-proctor", "mcp", "fastmcp", "litellm", "numpy", "pandas", "scikit-learn", "scipy")
-OF_THIS_CALL = frozenset({"resume", "accept_changes", "as_json", "concurrency", "retries", "out",
-                          "sign_key", "warm"})  # fmt: skip
-"""Flags that do not change what a run is."""
-
-
+OF_THIS_CALL = frozenset({"resume", "accept_changes", "as_json", "out"})
+"""Flags that a run does not go on with."""
+OF_THE_WHOLE = frozenset({"retries", "warm", "max_hours", "max_run_usd", "max_run_tokens"})
+"""Flags that hold for a run, and change nothing about its sessions."""
 GIVEN = frozenset({"COMMANDLINE", "DEFAULT_MAP"})
 """Where a flag's value comes from, where it is not the default."""
-
-
-OF_THE_WHOLE = frozenset({"max_hours", "max_run_usd", "max_run_tokens"})
-"""Flags that hold for a run, and change nothing about its sessions."""
 
 
 def take_flags(ctx: typer.Context, resume: Path | None) -> Path | None:
@@ -90,7 +85,8 @@ def agreed(lock: "Lock", directory: "RunDirectory", *, accept: bool) -> "Lock":
     if changes and not accept:
         complain("\n".join(["proctor: the run would not go on as it began:", *changes]))
         usage_error("start another run, or go on all the same with --accept-changes")
-    kept = {"run_id": before.run_id, "started_at": before.started_at}
+    names = ("run_id", "started_at", "machines", "asked_tokens", "asked_usd")
+    kept = {name: getattr(before, name) for name in names}
     return lock.model_copy(update={**kept, "changes": (*before.changes, *changes)})
 
 
@@ -100,7 +96,7 @@ def conditions_of(*groups: "DataclassInstance", **others: Any) -> dict[str, Any]
     return {
         name: _storable(value)
         for name, value in {**named, **others}.items()
-        if value is not None and name not in OF_THIS_CALL | OF_THE_WHOLE
+        if value is not None and name not in OF_THE_WHOLE
     }
 
 

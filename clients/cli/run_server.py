@@ -50,16 +50,17 @@ class OwnServer:
         from proctor.server.http import build_app
         from proctor.server.listen import bind, listening
         from proctor.server.sessions import Sessions
+        from proctor.server.unfinished import finish_gradings
 
         token, listener = secrets.token_urlsafe(32), bind("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with (
-            backend_of(self.sandboxes, self.specs) as backend,
-            Sessions.serving(self.catalog, backend, self.records, self.terms) as sessions,
-        ):
-            app = build_app(sessions, owner_token=token)
-            async with listening(app, listener), Owner.of(url, token) as owner:
-                yield owner
+        async with backend_of(self.sandboxes, self.specs) as backend:
+            await finish_gradings(self.records, self.catalog, backend, self.terms)
+            serving = Sessions.serving(self.catalog, backend, self.records, self.terms)
+            async with serving as sessions:
+                app = build_app(sessions, owner_token=token)
+                async with listening(app, listener), Owner.of(url, token) as owner:
+                    yield owner
 
 
 @dataclass(frozen=True)

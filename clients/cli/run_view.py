@@ -1,4 +1,7 @@
-"""What a run looks like on a terminal: live progress on stderr, the table at the end."""
+"""What a run looks like on a terminal: live progress on stderr, the table at the end.
+
+An agent may name its model and word its failures: that is no markup, and steers no terminal.
+"""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -7,14 +10,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from proctor.clients.cli.run_live import LiveView, earned
 from proctor.clients.reports.report import print_short
+from proctor.clients.reports.tables import visible
 from proctor.clients.runs.engine import Stage
 from proctor.clients.runs.run import Plan, Watch
 from proctor.schemas.grade import JudgeRecord
 from proctor.schemas.result import AgentReport, RunResult
 from proctor.schemas.run import Attempt
+
+TROUBLE_CHARS = 300
+"""Of what an agent met: the whole is in its result."""
 
 
 @contextmanager
@@ -36,8 +44,8 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
     for result in results:
         sandbox = result.sandbox
         table.add_row(
-            result.task_id if result.epoch == 1 else f"{result.task_id} #{result.epoch}",
-            result.model or result.agent,
+            Text(visible(_session(result, whole=False))),
+            Text(visible(result.model or result.agent)),
             earned(result),
             _percentage(result),
             f"{result.duration_s:.1f} s",
@@ -46,12 +54,12 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
         )
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table)
-    _print_remarks(console, results)
+    _print_remarks(console, results, directory)
     print_short(results, console)
     console.print(f"Results: {directory}", soft_wrap=True, highlight=False)
 
 
-def _print_remarks(console: Console, results: Sequence[RunResult]) -> None:
+def _print_remarks(console: Console, results: Sequence[RunResult], directory: Path) -> None:
     graded = [result.evaluation for result in results if result.evaluation]
     judges = [grade.judge for grade in graded if grade.judge]
     if any(grade.ungraded for grade in graded):
@@ -63,13 +71,29 @@ def _print_remarks(console: Console, results: Sequence[RunResult]) -> None:
         )
     if judges:
         console.print(_judged(judges), markup=False, highlight=False)
-    for result in results:
-        if result.error:
-            console.print(f"{result.task_id}: {result.error}", markup=False, highlight=False)
+    troubles = {_session(result): _trouble(result) for result in results}
+    for trouble in dict.fromkeys(filter(None, troubles.values())):
+        whose = ", ".join(who for who, what in troubles.items() if what == trouble)
+        console.print(Text(visible(f"{whose}: {trouble}")), soft_wrap=True)
+    if kept := sum(result.state == "submitted" and not result.error for result in results):
+        ungraded = f"Kept ungraded: {kept}. Grade with: proctor grade {directory}"
+        console.print(ungraded, markup=False, highlight=False, soft_wrap=True)
     if any(result.confinement == "unconfined" for result in results):
         console.print("unconfined: the agent was an ordinary process, free to read tasks.")
     if not judges and not any(result.model or result.origin for result in results):
         console.print("No model took part.")
+
+
+def _session(result: RunResult, *, whole: bool = True) -> str:
+    """Which session a result is of; the whole of it says whose, too, where a model took part."""
+    name = result.task_id if result.epoch == 1 else f"{result.task_id} #{result.epoch}"
+    return f"{name} ({result.model})" if whole and result.model else name
+
+
+def _trouble(result: RunResult) -> str | None:
+    """Why a session was not finished, or else the last trouble that its agent met."""
+    met: list[str] = result.metadata.get("errors") or []
+    return result.error or (" ".join(met[-1].split())[:TROUBLE_CHARS] if met else None)
 
 
 def _judged(judges: Sequence[JudgeRecord]) -> str:
@@ -78,7 +102,7 @@ def _judged(judges: Sequence[JudgeRecord]) -> str:
     cost = "at an unknown cost" if None in costs else f"for {sum(filter(None, costs)):.4f} USD"
     calls, flagged = sum(judge.calls for judge in judges), sum(bool(j.flags) for j in judges)
     told = f"Prose was judged by {judges[0].model} in {calls} calls, {cost}"
-    return f"{told}; {flagged} grades carry its flags." if flagged else f"{told}."
+    return f"{told}; grades with its flags: {flagged}." if flagged else f"{told}."
 
 
 def _percentage(result: RunResult) -> str:

@@ -6,9 +6,11 @@ are sessions that a run has set aside, since it held them again. What no run has
 and told.
 
 The grade that counts is the one in ``result.json``, given as the session ended. Later ones
-(``grades/NNNN.json``, of ``proctor grade``) are not read.
+(``grades/NNNN.json``, of ``proctor grade``) are not read, but for work that was kept ungraded for
+later (``--no-eval``): there the first of them counts.
 """
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,10 +20,12 @@ from pydantic import ValidationError
 
 from proctor.clients.reports.rows import Row, in_order, row_of, rows_of
 from proctor.clients.runs.directory import EARLIER
+from proctor.schemas.grade import Grade
 from proctor.schemas.result import RunResult
 
 RESULT = "result.json"
 SESSION = "session.json"
+FIRST_GRADE = Path("grades", "0001.json")
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,11 @@ class _Search:
             return None
         try:
             result = RunResult.model_validate_json(path.read_bytes())
+            later = path.parent / FIRST_GRADE
+            if result.state == "submitted" and result.evaluation is None and later.is_file():
+                path = later
+                grade = Grade.model_validate(json.loads(later.read_bytes())["grade"])
+                result = result.model_copy(update={"evaluation": grade, "state": "graded"})
             row_of(result)
         except OSError as error:
             self.refused.append(f"{path}: cannot be read: {error.strerror}")

@@ -13,8 +13,8 @@ NAMED = 5
 LONGEST = 200
 """Characters shown of an error."""
 WHAT_SCORES_ARE = (
-    "Score: share of the graded points. Means are of task means; SEM and interval are over tasks, "
-    f"by task over its epochs. Interval: {CONFIDENCE:.0%}, percentile bootstrap of "
+    "A session counts as its share of the graded points. Means are of task means; SEM and interval "
+    f"are over tasks, by task over its epochs. Interval: {CONFIDENCE:.0%}, percentile bootstrap of "
     f"{RESAMPLES:,} resamples, seed {SEED}."
 )
 

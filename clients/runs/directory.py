@@ -12,8 +12,9 @@ summary.json                all results, once the run has come to its end
 import json
 import os
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from anyio.to_thread import run_sync
 from filelock import FileLock, Timeout
@@ -53,8 +54,11 @@ class RunDirectory:
         try:
             yield
         finally:
-            lock.release()
-            (self.path / IN_USE).unlink(missing_ok=True)
+            lock.release()  # its file stays: removing it would let two hold the run
+            if not (self.path / LOCK).exists():  # it could not begin: nothing is left behind
+                (self.path / IN_USE).unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.path.rmdir()
 
     def lock(self) -> Lock:
         """What the run is made of.
@@ -116,7 +120,7 @@ class RunDirectory:
             told: How many steps of the trace were told before.
         """
         new = report.model_copy(update={"trace": report.trace[told:]})
-        line = new.model_dump_json(exclude={"tools"})
+        line = new.model_dump_json(exclude={"tools"} if told else set())
         path = self.path / attempt.label / PROGRESS
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
@@ -126,13 +130,14 @@ class RunDirectory:
         """What an agent had told when it was stopped, in a session's directory."""
         report: AgentReport | None = None
         trace: tuple[Step, ...] = ()
+        tools: tuple[dict[str, Any], ...] = ()
         try:
-            for line in (place / PROGRESS).read_text("utf-8").splitlines():
+            for line in (place / PROGRESS).read_bytes().split(b"\n"):
                 report = AgentReport.model_validate_json(line)
-                trace += report.trace
-        except (OSError, ValidationError):  # none, or a last line that was being written
+                trace, tools = trace + report.trace, tools or report.tools
+        except (OSError, ValidationError):  # none, or the end: empty, or still being written
             pass
-        return report.model_copy(update={"trace": trace}) if report else None
+        return report.model_copy(update={"trace": trace, "tools": tools}) if report else None
 
     def told_by(self, attempt: Attempt) -> AgentReport | None:
         """What an attempt's agent had told when it was stopped."""

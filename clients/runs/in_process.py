@@ -14,12 +14,12 @@ from fastmcp.client.auth import BearerAuth
 from fastmcp.client.transports import StreamableHttpTransport
 
 from proctor.clients.agents import Agent, AnyClient, Exam, told_of
-from proctor.clients.agents.atif import as_atif
 from proctor.clients.agents.python_file import raised_at
-from proctor.clients.runs.directory import TRAJECTORY, RunDirectory
+from proctor.clients.runs.directory import RunDirectory
 from proctor.clients.runs.engine import Tell
 from proctor.clients.runs.joined import blame, joined
 from proctor.clients.runs.owner import Owner
+from proctor.clients.runs.trajectory import keep_trajectory
 from proctor.schemas.errors import ProctorError, SessionError
 from proctor.schemas.result import AgentReport, Blame, RunResult
 from proctor.schemas.run import Attempt, Candidate
@@ -61,8 +61,9 @@ class InProcess:
         candidate = self.candidates[attempt.candidate]
         with anyio.CancelScope(shield=True):
             session_id = sitting.record.session_id if sitting.record else None
-            if trajectory := as_atif(sitting.report, candidate.agent, session_id):
-                await self.directory.save(f"{attempt.label}/{TRAJECTORY}", trajectory)
+            await keep_trajectory(
+                self.directory, attempt, candidate.agent, sitting.report, session_id
+            )
         return joined(
             attempt,
             candidate,

@@ -74,8 +74,8 @@ def joined(
 def recovered(
     attempt: Attempt, candidate: Candidate, told: AgentReport | None, record: SessionRecord
 ) -> RunResult:
-    """The result of a session that was graded, though its run was stopped before it had one."""
-    report = told or AgentReport(errors=(LOST,))
+    """The result of a session that ended well, though its run was stopped before it had one."""
+    report = told or AgentReport(errors=(LOST,), confinement=None)
     ended_at = record.ended_at or datetime.now(UTC)
     return joined(
         attempt,

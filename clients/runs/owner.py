@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import anyio
 import httpx2
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from proctor.schemas.errors import SessionError
 from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
@@ -14,6 +15,11 @@ from proctor.schemas.task import TaskCard
 POLL_S = 0.25
 TIMEOUT_S = 120.0
 """More than the server takes to close a session that something still runs in."""
+
+TICKET, RECORD = TypeAdapter(SessionTicket), TypeAdapter(SessionRecord)
+RECORDS = TypeAdapter(tuple[SessionRecord, ...])
+CARDS = TypeAdapter(tuple[TaskCard, ...])
+T = TypeVar("T")
 
 
 class Owner:
@@ -36,8 +42,7 @@ class Owner:
         Raises:
             SessionError: The server refuses.
         """
-        content = await self._ask("POST", "/sessions", request)
-        return SessionTicket.model_validate_json(content)
+        return _read(TICKET, await self._ask("POST", "/sessions", request))
 
     async def tasks(self) -> tuple[TaskCard, ...]:
         """The tasks on offer.
@@ -45,8 +50,15 @@ class Owner:
         Raises:
             SessionError: The server refuses.
         """
-        content = await self._ask("GET", "/tasks")
-        return TypeAdapter(tuple[TaskCard, ...]).validate_json(content)
+        return _read(CARDS, await self._ask("GET", "/tasks"))
+
+    async def sessions(self) -> tuple[SessionRecord, ...]:
+        """Every session since the server started, in order.
+
+        Raises:
+            SessionError: The server refuses.
+        """
+        return _read(RECORDS, await self._ask("GET", "/sessions"))
 
     async def record(self, session_id: str) -> SessionRecord:
         """A session as it stands.
@@ -54,11 +66,14 @@ class Owner:
         Raises:
             SessionError: There is none.
         """
-        content = await self._ask("GET", f"/sessions/{session_id}")
-        return SessionRecord.model_validate_json(content)
+        return _read(RECORD, await self._ask("GET", f"/sessions/{session_id}"))
 
     async def settled(self, session_id: str) -> SessionRecord:
-        """A session once nothing more will happen to it; waits for its grade."""
+        """A session once nothing more will happen to it; waits for its grade.
+
+        Raises:
+            SessionError: There is none, or the server has gone.
+        """
         while not (record := await self.record(session_id)).settled:  # noqa: ASYNC110 - what is awaited is in another process
             await anyio.sleep(POLL_S)
         return record
@@ -74,7 +89,7 @@ class Owner:
     async def _ask(self, method: str, path: str, body: SessionRequest | None = None) -> bytes:
         json = body.model_dump() if body else None
         try:
-            response = await self._http.request(method, path, json=json)
+            response = await self._request(method, path, json)
         except httpx2.HTTPError as error:
             problem = f"{type(error).__name__}: {error}"
             raise SessionError(f"the server does not answer: {problem}") from error
@@ -82,3 +97,22 @@ class Owner:
             status = response.status_code
             raise SessionError(f"the server refuses ({status}): {response.text[:500]}")
         return response.content
+
+    async def _request(self, method: str, path: str, json: object) -> httpx2.Response:
+        """Ask; once more where that changes nothing, as a connection may be cut at any time."""
+        try:
+            return await self._http.request(method, path, json=json)
+        except httpx2.TransportError:
+            if method != "GET":
+                raise
+            await anyio.sleep(POLL_S)
+            return await self._http.request(method, path, json=json)
+
+
+def _read(kind: TypeAdapter[T], content: bytes) -> T:
+    try:
+        return kind.validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "its answer"
+        raise SessionError(f"the server's answer cannot be read: {key}: {first['msg']}") from error

@@ -11,11 +11,15 @@ from proctor import __version__
 from proctor.clients.runs.directory import SUMMARY, RunDirectory
 from proctor.clients.runs.engine import Engine, Stage
 from proctor.clients.runs.joined import recovered
+from proctor.clients.runs.trajectory import keep_trajectory
 from proctor.schemas.result import AgentReport, Blame, RunResult
 from proctor.schemas.run import Attempt, Lock, Summary
+from proctor.schemas.session import SessionRecord
 
 MADE_AGAIN: frozenset[Blame] = frozenset({"model", "server", "budget", "interrupted"})
 """Whose failures may pass. A task's or an agent's own would come again."""
+NOT_AT_ONCE: frozenset[Blame] = frozenset({"budget"})
+"""Those of them that pass only when the run goes on with other limits."""
 
 Watch: TypeAlias = Callable[[Attempt, "Stage | None", AgentReport | RunResult | None], None]
 """Told of each attempt's progress; with its result, and no stage, at its end."""
@@ -33,6 +37,8 @@ class Plan:
     """Signs a result, where there is a key."""
     may_go_on: Callable[[], bool] = lambda: True
     """Whether there is time and money for another session."""
+    record: Callable[[Attempt], SessionRecord | None] | None = None
+    """What the server knows of an attempt; None where that lies in the run's own directory."""
 
 
 class Stop:
@@ -62,16 +68,19 @@ async def run(
     """
     attempts = plan.lock.attempts()
     results: dict[Attempt, RunResult] = {}
+    is_spent = False
     limit = anyio.CapacityLimiter(plan.concurrency)
 
     async def settle(attempt: Attempt) -> None:
+        nonlocal is_spent
         async with limit:
             for _ in range(plan.retries + 1):
-                if stop.is_asked or not plan.may_go_on():
+                if stop.is_asked or is_spent or not plan.may_go_on():
                     return
                 directory.set_aside(attempt)
-                results[attempt] = await hold(attempt)
-                if not is_made_again(results[attempt]):
+                result = results[attempt] = await hold(attempt)
+                is_spent = is_spent or spends_the_run(result)
+                if not is_made_again(result) or result.blame in NOT_AT_ONCE:
                     return
 
     async def hold(attempt: Attempt) -> RunResult:
@@ -97,19 +106,32 @@ async def run(
 
 
 async def _before(plan: Plan, directory: RunDirectory, attempt: Attempt) -> RunResult | None:
-    """What an earlier process came to: its result, or a grade that it had no time to write down."""
-    found, record = directory.result(attempt), directory.record(attempt)
-    if found is None and record is not None and record.grade is not None:
+    """What an earlier process came to: its result, or an end that it had no time to write down."""
+    found, record = directory.result(attempt), (plan.record or directory.record)(attempt)
+    if found is None and record is not None and _is_done(record):
         (candidate,) = [c for c in plan.lock.candidates if c.name == attempt.candidate]
-        result = recovered(attempt, candidate, directory.told_by(attempt), record)
-        found = plan.seal(result)
+        told = directory.told_by(attempt)
+        if told is not None:
+            await keep_trajectory(directory, attempt, candidate.agent, told, record.session_id)
+        found = plan.seal(recovered(attempt, candidate, told, record))
         await directory.save_result(attempt, found)
     return found
+
+
+def _is_done(record: SessionRecord) -> bool:
+    """Whether a session has come to what was wanted: its grade, or its hand-in for later."""
+    return record.grade is not None or (record.settled and record.state == "submitted")
 
 
 def is_made_again(result: RunResult) -> bool:
     """Whether a session failed in a way that may pass."""
     return result.blame in MADE_AGAIN
+
+
+def spends_the_run(result: RunResult) -> bool:
+    """Whether the run has too little left for a session's first turn."""
+    ended_by = str(result.metadata.get("ended_by"))
+    return result.blame == "budget" and ended_by.startswith("run_")
 
 
 def summary(lock: Lock, results: Mapping[Attempt, RunResult]) -> Summary:

@@ -19,18 +19,23 @@ async def briefing(session: Session) -> str:
     jobs = (
         f"Running: {', '.join(running)}; what runs when you submit is killed\n" if running else ""
     )
-    minutes, seconds = divmod(int(session.time_left_s), 60)
     return (
         f"{session.task.instructions.strip()}\n\n"
         "----\n"
         f"Task: {session.task.id}\n"
         f"Workspace: {sandbox.info.workdir} (paths may be relative to it). What lies there is "
         f"handed in; for anything else use {sandbox.info.scratch} with bash_exec.\n"
-        f"Left: {minutes} min {seconds} s, {session.calls_left} tool calls\n"
+        f"Left: {left(session)}\n"
         f"{jobs}"
         f"{ASK_BEFORE[session.feedback.before]}"
         "When you are done, call submit with your final answer."
     )
+
+
+def left(session: Session) -> str:
+    """What is left of the budget."""
+    minutes, seconds = divmod(int(session.time_left_s), 60)
+    return f"{minutes} min {seconds} s, {session.calls_left} tool calls"
 
 
 def ending(session: Session) -> str:

@@ -24,6 +24,7 @@ from proctor.clients.agents import Exam
 from proctor.clients.agents.command import Errand, Hear, Outsider
 from proctor.clients.agents.log import HIDDEN, LOG_BYTES, AgentLog
 from proctor.clients.agents.presets import PRESETS
+from proctor.sandbox_backends.image import image_name
 from proctor.sandbox_backends.local import bubblewrap_problem
 from proctor.schemas.errors import AgentError
 from proctor.schemas.result import AgentReport, Confinement
@@ -32,7 +33,8 @@ from proctor.schemas.session import SessionTicket
 REQUIRE_BUBBLEWRAP = "PROCTOR_REQUIRE_BUBBLEWRAP"
 SITTER = Path(__file__).with_name("sitter.py")
 KEY = "sk-0123456789abcdef"
-BASE_IMAGE = "base:bookworm"
+BASE_IMAGE = image_name()
+"""That of sandboxes: it has Python, and is there wherever the tests of containers run."""
 GIT = shutil.which("git") or "git"
 
 Run = Callable[..., dict[str, Any]]
@@ -134,7 +136,9 @@ def test_an_unconfined_process_sits_the_exam_and_its_result_is_stamped(run: Run)
 def test_what_a_process_leaves_is_handed_in_with_its_last_words(run: Run) -> None:
     result = run(*sitter("leave"))
     assert (result["state"], result["answer"]) == ("graded", "I had no idea.")
-    assert result["metadata"]["errors"] == ["the agent's process ended with exit code 7"]
+    assert result["metadata"]["errors"] == [
+        "the agent's process ended with exit code 7; see agent.log"
+    ]
 
 
 @pytest.mark.usefixtures("walls")
@@ -396,6 +400,23 @@ def test_a_function_of_the_researchers_own_sits_the_exam(run: Run, mine: Path) -
     assert result["origin"]["function"] == f"{mine}:sits"
 
 
+def test_what_an_agent_of_ones_own_says_it_spent_counts_against_the_runs_cap(
+    run: Run, mine: Path
+) -> None:
+    text = mine.read_text()
+    mine.write_text(text.replace("AgentReport(", "AgentReport(cost_usd=2.0, ", 1))
+    flags = ("--agent", "mine.py:sits", "--epochs", "2", "--concurrency", "1")
+    result = run(*flags, "--max-run-usd", "1.5", expect=1)
+    assert result["metadata"]["cost_usd"] == 2.0
+    assert "the run's limits are reached; sessions not held: 1" in result["said"]
+
+
+@pytest.mark.parametrize("cap", ["--max-session-usd", "--max-session-tokens"])
+def test_a_cap_that_could_not_be_kept_is_refused(run: Run, mine: Path, cap: str) -> None:
+    said = run("--agent", f"{mine}:sits", cap, "5", expect=2)["said"]
+    assert f"{cap} can be kept with --model alone" in said
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
@@ -456,9 +477,6 @@ CMD ["solve"]
 def api(docker_backend: Any) -> Generator[Any]:
     del docker_backend  # skips where there is no engine
     client = docker.DockerClient.from_env()
-    if not client.images.list(name=BASE_IMAGE):
-        client.close()
-        pytest.skip(f"there is no {BASE_IMAGE} to build an agent's image from")
     yield client
     client.close()
 

@@ -60,7 +60,9 @@ def test_run_lets_the_oracle_work_a_task_and_keeps_everything(
     assert saved["model"] is None
     assert saved["answer"].startswith("The mean was moved")
     asked: dict[str, Any] = {"turns": 3, "tool_calls": 3, "errors": []}
-    unknown = {"prompt_tokens": None, "reply_tokens": None, "cost_usd": None}
+    unknown: dict[str, Any] = {"prompt_tokens": None, "reply_tokens": None, "cost_usd": None}
+    unknown |= {"unreported_calls": 0, "ended_by": None, "charged_tokens": 0,
+                "charged_usd": 0.0}  # fmt: skip
     assert saved["metadata"] == asked | unknown
     evaluation = saved["evaluation"]
     assert (evaluation["score"], evaluation["total_possible"]) == (9, 10)
@@ -101,7 +103,7 @@ def test_a_session_without_a_grade_makes_exit_code_1(proctor: Any, mini_task: Pa
         (["run", "--epochs", "0"], "epochs"),
         (["run", "--out", "."], "is not empty"),
         (["run", "--tasks", "/no/such/place"], "no such file or directory"),
-        (["run", "--out", "something"], "cannot write to"),
+        (["run", "--out", "something"], "is a file; choose another"),
         (["run", "--out", "something/below"], "choose another --out"),
         (["serve", "--data", "something/below"], "choose another --data"),
         (["tasks", "check", "--tasks", "."], "no task found"),
@@ -348,7 +350,7 @@ def test_a_judge_that_is_refused_leaves_prose_ungraded_and_shows_no_key(
     options = ["--judge", "openai/gpt-4o-mini", "--judge-api-base", model_server.url]
     result = proctor("run", "--tasks", str(mini_task), "--out", "out", *options)
     assert re.search(r"mini +oracle +9/10 +100% of 9 ", result.stdout)
-    assert "1 grades carry its flags" in result.stdout
+    assert "grades with its flags: 1" in result.stdout
     saved = (tmp_path / "out" / "mini" / "1" / "result.json").read_text()
     assert "the provider refused the key (HTTP 401)" in saved
     key = model_server.keys[0].removeprefix("Bearer ")

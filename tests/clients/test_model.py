@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
@@ -249,6 +251,19 @@ async def test_a_server_that_is_not_there_costs_nothing(ask: Ask) -> None:
     with pytest.raises(ModelError, match="Connection error"):
         await ask(budget=budget, api_base="http://127.0.0.1:9/v1")
     assert budget.used_tokens == 0
+
+
+async def test_a_call_that_is_cancelled_midway_counts_as_a_whole_one(
+    ask: Ask, model_server: Any
+) -> None:
+    budget = Budget("session", tokens=100_000)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(ask, model_server.silence, budget=budget))
+            while not model_server.bodies:
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    assert budget.used_tokens > model_server.bodies[0]["max_tokens"] > 0
 
 
 async def test_a_capped_reply_is_no_longer_than_what_is_left(ask: Ask, model_server: Any) -> None:

@@ -141,15 +141,6 @@ def test_agents_and_models_are_never_mixed(proctor: Proctor, results: Any) -> No
     ]  # fmt: skip
 
 
-def test_a_session_that_broke_off_early_counts_with_its_agents_only_model(
-    proctor: Proctor, results: Any
-) -> None:
-    results.write("run", "a", 1.0, **MODEL)
-    results.write("run", "b", None, graded=False, agent="tool_loop", error="no sandbox")
-    (whole,) = records(proctor, "run")
-    assert (whole["model"], whole["sessions"], whole["ungraded"]) == ("openai/m", 2, 1)
-
-
 def test_a_result_that_an_agent_handed_in_is_not_one(proctor: Proctor, results: Any) -> None:
     forged = results.write("elsewhere", "a", 1.0).read_text()
     real = results.write("run", "a", 0.0)

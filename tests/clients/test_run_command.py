@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -52,6 +53,11 @@ def bare(value: Any) -> Any:
         entries = cast("dict[str, Any]", value).items()
         return {key: bare(each) for key, each in entries if key not in OWN}
     return [bare(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+
+
+def done_at_once(_: dict[str, Any]) -> str:
+    """A model's only turn."""
+    return "FINAL ANSWER: the median"
 
 
 def sleeping(seconds: int) -> dict[str, Any]:
@@ -140,6 +146,8 @@ def test_ctrl_c_lets_what_is_under_way_end_and_says_how_to_go_on(
     assert all(result.evaluation for result in held.values())
     run("--resume", "run")
     assert len(results_in(tmp_path / "run")) == 8
+    lock = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert lock["flags"]["concurrency"] == 1, "it went on as it was begun"
 
 
 def test_ctrl_c_twice_closes_sessions_and_keeps_what_there_is(
@@ -163,6 +171,36 @@ def test_ctrl_c_twice_closes_sessions_and_keeps_what_there_is(
     ((_, result),) = results_in(tmp_path / "run").items()
     assert result.answer == "the median"
     assert (tmp_path / "run" / ".earlier" / label / "1" / "snapshot.tar.gz").exists()
+
+
+def test_a_run_says_on_what_machines_its_sessions_were_and_where_they_were_of_several_kinds(
+    run: Command, tmp_path: Path
+) -> None:
+    assert "kinds of machine" not in run("--out", "run").stderr
+    place = tmp_path / "run" / "run.json"
+    lock = json.loads(place.read_text())
+    assert lock["machines"] == {"mini": ["local, none"]}
+    lock["machines"]["mini"] = ["docker, container, sha256:1"]
+    place.write_text(json.dumps(lock))
+    said = run("--resume", "run").stderr
+    assert "mini was worked on several kinds of machine: docker, container, sha256:1; local" in said
+    lock = json.loads(place.read_text())
+    assert lock["machines"] == {"mini": ["docker, container, sha256:1", "local, none"]}
+
+
+def test_what_a_provider_did_not_say_was_used_counts_when_a_run_goes_on(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.usage, model_server.always = None, "FINAL ANSWER: the median"
+    flags = ["--model", "openai/x", "--api-base", model_server.url, "--out", "run"]
+    run(*flags, "--max-run-tokens", "500000")
+    ((_, result),) = results_in(tmp_path / "run").items()
+    assert result.metadata["prompt_tokens"] is None
+    charged = result.metadata["charged_tokens"]
+    assert charged > 0
+    more = ["--epochs", "2", "--accept-changes", "--max-run-tokens", str(charged)]
+    said = run("--resume", "run", *more, expect=1).stderr
+    assert "the run's limits are reached; sessions not held: 1" in said
 
 
 def test_a_run_whose_task_has_changed_shows_that_and_does_not_go_on(
@@ -197,6 +235,45 @@ def test_several_models_sit_the_same_tasks(run: Command, tmp_path: Path, model_s
     assert "is named twice" in twice.stderr
 
 
+def test_a_session_whose_provider_failed_is_held_again_in_the_same_run(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.first = [400]
+    model_server.answer = done_at_once
+    flags = ["--model", "openai/x", "--api-base", model_server.url, "--out", "run"]
+    run(*flags)
+    ((label, result),) = results_in(tmp_path / "run").items()
+    assert (result.answer, result.error) == ("the median", None)
+    earlier = tmp_path / "run" / ".earlier" / label / "1" / "result.json"
+    assert RunResult.model_validate_json(earlier.read_bytes()).blame == "model"
+
+
+def test_a_run_that_does_not_suffice_for_all_says_of_which_sessions_and_why(
+    run: Command, tmp_path: Path, model_server: Any
+) -> None:
+    model_server.answer = done_at_once
+    model_server.usage = {"prompt_tokens": 9900, "completion_tokens": 100}
+    done = run("--model", "openai/x", "--api-base", model_server.url, "--epochs", "9",
+               "--concurrency", "1", "--max-run-tokens", "40000", "--max-tokens", "900",
+               "--out", "run", expect=1)  # fmt: skip
+    held = results_in(tmp_path / "run").values()
+    assert [result.blame for result in held].count("budget") == 1, "one finds that it does not do"
+    assert len([result for result in held if result.evaluation]) >= 1
+    assert f"#{len(held)} (openai/x): the run's 40000 tokens are spent" in done.stdout
+    assert f"sessions not held: {9 - len(held)}" in done.stderr
+    assert not (tmp_path / "run" / ".earlier").exists()
+
+
+@pytest.mark.parametrize(
+    "flags", [["--backend", "podman"], ["--model", "nobody"], ["--agent", "orcale"]]
+)
+def test_a_run_that_cannot_begin_leaves_no_directory(
+    run: Command, tmp_path: Path, flags: list[str]
+) -> None:
+    run(*flags, "--out", "run", expect=2)
+    assert not (tmp_path / "run").exists()
+
+
 def test_sessions_can_be_held_on_another_server(
     proctor_command: list[str], run: Command, mini_task: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -215,6 +292,14 @@ def test_sessions_can_be_held_on_another_server(
         records = list((tmp_path / "data" / "sessions").glob("*/mini/*/session.json"))
         assert len(records) == 2
         assert not list((tmp_path / "run").rglob("session.json"))
+        lost = tmp_path / "run" / "mini" / "2"
+        shutil.rmtree(lost)
+        (tmp_path / "run" / "mini" / "1" / "result.json").write_text("{}")
+        run("--resume", "run")
+        assert len(results_in(tmp_path / "run")) == 2, (
+            "what the server has graded is not held again"
+        )
+        assert len(list((tmp_path / "data" / "sessions").glob("*/mini/*/session.json"))) == 2
         monkeypatch.setenv("PROCTOR_TOKEN", "nobody")
         assert "refuses (401)" in run("--server", base, expect=2).stderr
     monkeypatch.delenv("PROCTOR_TOKEN")
@@ -224,7 +309,8 @@ def test_sessions_can_be_held_on_another_server(
 def test_what_is_handed_in_can_be_kept_for_grading_later(
     proctor_command: list[str], run: Command, tmp_path: Path
 ) -> None:
-    run("--no-eval", "--out", "run")
+    said = run("--no-eval", "--out", "run").stdout
+    assert f"Kept ungraded: 1. Grade with: proctor grade {tmp_path / 'run'}" in said
     ((_, result),) = results_in(tmp_path / "run").items()
     assert (result.state, result.evaluation, result.error) == ("submitted", None, None)
     assert "graded later" not in result.answer
@@ -239,6 +325,12 @@ def test_what_is_handed_in_can_be_kept_for_grading_later(
         ]
         == 9
     )
+    report = [*proctor_command, "report", "run", "--format", "json"]
+    told = subprocess.run(
+        report, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    whole = json.loads(told.stdout)["records"][0]
+    assert (whole["scored"], whole["ungraded"], whole["mean"]) == (1, 0, 1.0)
 
 
 def test_a_session_gets_the_limits_that_were_asked_for(run: Command, tmp_path: Path) -> None:
@@ -256,7 +348,7 @@ def test_when_the_runs_time_is_up_the_work_is_handed_in_and_graded(
     model_server.always = sleeping(60)
     flags = ["--model", "openai/x", "--api-base", model_server.url, "--concurrency", "1"]
     said = run(*flags, "--max-hours", "0.003", "--epochs", "2", "--out", "run", expect=1)
-    assert "the run's limits are reached; 1 sessions were not held" in said.stderr
+    assert "the run's limits are reached; sessions not held: 1" in said.stderr
     ((_, result),) = results_in(tmp_path / "run").items()
     assert result.state == "graded"
     assert "the run's time is up" in result.metadata["errors"][0]

@@ -1,6 +1,7 @@
 """A run: what is held, what is kept, and what is made again."""
 
 import itertools
+import json
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from proctor.clients.runs.directory import RunDirectory
 from proctor.clients.runs.engine import Stage, Tell
@@ -149,6 +151,32 @@ async def test_a_failure_that_would_come_again_is_not_made_again(
     assert set(engine.begun.values()) == {1}
 
 
+@pytest.mark.parametrize(("cap", "begun"), [("session_tokens", 3), ("run_tokens", 1)])
+async def test_where_nothing_is_left_no_session_is_held_in_vain(
+    tmp_path: Path, cap: str, begun: int
+) -> None:
+    class Poor(Scripted):
+        @override
+        def end(self, attempt: Attempt) -> RunResult:
+            result = super().end(attempt)
+            return result.model_copy(update={"metadata": {**result.metadata, "ended_by": cap}})
+
+    engine = Poor(lambda _attempt, _times: "budget")
+    plan = Plan(lock(3, 1), concurrency=1, retries=4)
+    await hold(tmp_path, engine, plan)
+    assert list(engine.begun.values()) == [1] * begun
+    assert len(await hold(tmp_path, Scripted(well), plan)) == 3, "with more, it goes on"
+
+
+async def test_a_spent_budget_is_tried_again_only_when_the_run_goes_on(tmp_path: Path) -> None:
+    engine = Scripted(lambda _attempt, times: "budget" if times == 1 else None)
+    plan = Plan(lock(1, 1), retries=5)
+    ((_, result),) = (await hold(tmp_path, engine, plan)).items()
+    assert result.blame == "budget"
+    ((_, result),) = (await hold(tmp_path, engine, plan)).items()
+    assert result.evaluation is not None
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_whatever_fails_and_however_often_it_is_stopped_every_session_is_accounted_for(
@@ -220,17 +248,50 @@ async def test_a_session_that_was_graded_before_the_run_was_killed_is_not_held_a
     place.mkdir(parents=True)
     (place / "session.json").write_text(record(attempt).model_dump_json())
     directory = RunDirectory(tmp_path)
-    step = UserMessage(timestamp=NOW, turn=1, text="do it")
+    step = UserMessage(timestamp=NOW, turn=1, text="do it\u2028now\x85")
     directory.tell(attempt, AgentReport(turns=1, trace=(step,)), 0)
     directory.tell(attempt, AgentReport(turns=2, answer="mended", trace=(step, step)), 1)
-    with (place / "progress.jsonl").open("a") as file:
-        file.write('{"answer": "half a li')
+    with (place / "progress.jsonl").open("ab") as file:
+        file.write('{"answer": "half a lié'.encode()[:-1])
     engine = Scripted(well)
     (result,) = (await hold(tmp_path, engine, plan)).values()
     assert not engine.begun
     assert result.evaluation == GRADE
     assert (result.metadata["turns"], result.answer, len(result.trace)) == (2, "mended", 2)
     assert not (place / "progress.jsonl").exists()
+
+
+async def test_a_session_that_was_handed_in_for_later_is_not_held_again(tmp_path: Path) -> None:
+    plan = Plan(lock(1, 1))
+    (attempt,) = plan.lock.attempts()
+    place = tmp_path / attempt.label
+    place.mkdir(parents=True)
+    kept = record(attempt, None).model_copy(update={"state": "submitted", "settled": True})
+    (place / "session.json").write_text(kept.model_dump_json())
+    engine = Scripted(well)
+    (result,) = (await hold(tmp_path, engine, plan)).values()
+    assert not engine.begun
+    assert (result.state, result.error) == ("submitted", None)
+    assert result.confinement is None, "nobody knows any more what confined its agent"
+
+
+async def test_what_a_killed_run_knew_of_a_graded_session_becomes_its_trajectory(
+    tmp_path: Path,
+) -> None:
+    plan = Plan(lock(1, 1))
+    (attempt,) = plan.lock.attempts()
+    place = tmp_path / attempt.label
+    place.mkdir(parents=True)
+    (place / "session.json").write_text(record(attempt).model_dump_json())
+    steps = tuple(UserMessage(timestamp=NOW, turn=n, text=f"turn {n}") for n in (1, 2))
+    directory = RunDirectory(tmp_path)
+    tools = ({"type": "function"},)
+    for told in (0, 1):
+        directory.tell(attempt, AgentReport(trace=steps[: told + 1], tools=tools), told)
+    await hold(tmp_path, Scripted(well), plan)
+    trajectory = json.loads((place / "trajectory.json").read_text())
+    assert [step["message"] for step in trajectory["steps"]] == ["turn 1", "turn 2"]
+    assert trajectory["agent"]["tool_definitions"] == [{"type": "function"}]
 
 
 async def test_a_session_that_was_under_way_when_the_run_was_killed_is_held_again(
@@ -283,6 +344,21 @@ def test_two_locks_name_what_is_different() -> None:
         "epochs: 2 before, 3 now",
         "conditions.judge: none before, openai/gpt-x now",
     ]
+
+
+def test_a_session_that_broke_off_before_its_agent_told_anything_names_its_model() -> None:
+    (attempt,) = lock(1, 1).attempts()
+    result = joined(
+        attempt,
+        Candidate.of("tool_loop", "openai/gpt-x"),
+        AgentReport(confinement=None),
+        None,
+        started_at=NOW,
+        duration_s=1.0,
+        failure=("server", "no sandbox"),
+    )
+    assert (result.agent, result.model) == ("tool_loop", "openai/gpt-x")
+    assert result.metadata["errors"] == ["no sandbox"]
 
 
 def test_what_may_pass_is_not_the_agents_nor_the_tasks_doing() -> None:

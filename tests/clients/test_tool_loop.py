@@ -410,10 +410,10 @@ def ended_by_the_server(agent: Agent) -> Agent:
     async def work(exam: Exam) -> AgentReport:
         client, call = exam.client, exam.client.call_tool
 
-        async def submitted_first(name: str, arguments: Any) -> Any:
+        async def submitted_first(name: str, arguments: Any, **rest: Any) -> Any:
             if name == "bash_exec":
                 await call("submit", {"answer": ""})
-            return await call(name, arguments)
+            return await call(name, arguments, **rest)
 
         client.call_tool = submitted_first  # type: ignore[assignment,method-assign]
         return await agent(exam)
@@ -463,10 +463,10 @@ def cut_short(agent: Agent) -> Agent:
     async def work(exam: Exam) -> AgentReport:
         client, call = exam.client, exam.client.call_tool
 
-        async def fails(name: str, arguments: Any) -> Any:
+        async def fails(name: str, arguments: Any, **rest: Any) -> Any:
             if name == "bash_exec":
                 raise ConnectionError("gone")
-            return await call(name, arguments)
+            return await call(name, arguments, **rest)
 
         client.call_tool = fails  # type: ignore[assignment,method-assign]
         return await agent(exam)
