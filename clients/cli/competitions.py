@@ -1,22 +1,27 @@
 """``proctor competitions``: list, show and prepare competitions, and grade a submission."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
-from proctor.clients.cli.options import DataOption, competitions_in, usage_error
+from proctor.clients.cli.competitions_grade import grade_submission
+from proctor.clients.cli.competitions_prepare import prepare_competitions
+from proctor.clients.cli.options import (
+    CompetitionName,
+    DataOption,
+    JsonOption,
+    competitions_in,
+    usage_error,
+)
 
 if TYPE_CHECKING:
-    from proctor.evaluator.competitions import Measured
-    from proctor.schemas.competition import CompetitionReport
     from proctor.tasks.competitions.definition import Definition
 
 app = typer.Typer(help="List, show, prepare and grade competitions.", no_args_is_help=True)
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Name = Annotated[str, typer.Argument(metavar="ID", help="The competition's id.")]
+app.command("prepare")(prepare_competitions)
+app.command("grade")(grade_submission)
 
 
 @app.command("list")
@@ -41,7 +46,9 @@ def list_competitions(*, data: DataOption = None, as_json: JsonOption = False) -
 
 
 @app.command("show")
-def show_competition(name: Name, *, data: DataOption = None, as_json: JsonOption = False) -> None:
+def show_competition(
+    name: CompetitionName, *, data: DataOption = None, as_json: JsonOption = False
+) -> None:
     """Show a competition: its description, what is handed in, and what wins."""
     from proctor.schemas.errors import TaskError
 
@@ -59,69 +66,6 @@ def show_competition(name: Name, *, data: DataOption = None, as_json: JsonOption
         print(f"{key}: {value}")
 
 
-@app.command("prepare")
-def prepare_competitions(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="All of them if none.")
-    ] = None,
-    *,
-    data: DataOption = None,
-) -> None:
-    """Make competitions' files. Runs do so, too, when they first need them."""
-    from proctor.schemas.errors import TaskError
-
-    library = competitions_in(data)
-    for name in names or library.ids:
-        try:
-            print(library.prepare(name))
-        except TaskError as error:
-            usage_error(str(error))
-
-
-@app.command("grade")
-def grade_submission(
-    submission: Annotated[Path, typer.Argument(metavar="SUBMISSION", help="A CSV file.")],
-    name: Name,
-    *,
-    compat: Annotated[
-        Literal["strict", "upstream"],
-        typer.Option(help="Align rows by id, or as MLE-bench does it."),
-    ] = "strict",
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Grade a submission against a competition's answers; exit code 1 where it is invalid."""
-    from datetime import UTC, datetime
-
-    import anyio
-
-    from proctor.evaluator.competitions import measure, report
-    from proctor.evaluator.worker import in_worker
-    from proctor.schemas.errors import ProctorError
-    from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE
-
-    library, path = competitions_in(data), submission.absolute()
-
-    async def measured_in_worker() -> "Measured":
-        return await in_worker(measure, competition, path, answers, compat)
-
-    try:
-        competition = library.definition(name).competition
-        leaderboard = library.definition(name).leaderboard
-        answers = library.prepare(name) / PRIVATE / ANSWERS
-        measured = anyio.run(measured_in_worker)
-    except ProctorError as error:
-        usage_error(str(error))
-    found = report(
-        competition, path, measured, datetime.now(UTC), compat=compat, leaderboard=leaderboard
-    )
-    if as_json:
-        print(found.model_dump_json(indent=2))
-    else:
-        _print_report(found)
-    raise typer.Exit(0 if found.valid_submission else 1)
-
-
 def _about(definition: "Definition") -> dict[str, object]:
     competition = definition.competition
     return {
@@ -135,14 +79,3 @@ def _about(definition: "Definition") -> dict[str, object]:
         "columns": [*competition.form.ids, *competition.form.targets],
         **competition.medals.model_dump(),
     }
-
-
-def _print_report(found: "CompetitionReport") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False)
-    for key, value in found.model_dump(mode="json").items():
-        if value is not None:
-            table.add_row(key, str(value))
-    Console().print(table)

@@ -29,8 +29,10 @@ TasksOption: TypeAlias = Annotated[
         "bundled ones. May be repeated.",
     ),
 ]
-
-
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+CompetitionName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="ID", help="The competition's id.")
+]
 DATA_VARIABLE = "PROCTOR_COMPETITIONS"
 DataOption: TypeAlias = Annotated[
     Path | None,

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show and check tasks.", no_args_is_help=True)
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
 
 class Tricks(StrEnum):
     """How many tricks are tried on a task."""
