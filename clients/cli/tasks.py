@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proctor.clients.cli.options import (
+    JsonOption,
     TasksOption,
     catalog_of,
     usage_error,
