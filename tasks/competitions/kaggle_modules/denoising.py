@@ -1,0 +1,68 @@
+"""denoising-dirty-documents: clean pages become a table with a row for each pixel."""
+
+import io
+from importlib import import_module
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import polars as pl
+from PIL import Image, UnidentifiedImageError
+
+from proctor.evaluator.metrics.base import Array
+from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
+
+SELECTION: Any = import_module("sklearn.model_selection")
+"""It has no types of its own."""
+TEST, SEED = 0.2, 0
+SAMPLE = "sampleSubmission.csv"
+WHITE = 255
+MAX_PIXELS = 1 << 24
+"""Of one page; those of Kaggle have a hundred times fewer."""
+
+
+def prepare(raw: Raw, out: Output) -> None:
+    """Split the pages; of the test's, the clean ones are the answers.
+
+    Raises:
+        TaskError: A clean page is no picture.
+    """
+    parts: list[list[str]] = SELECTION.train_test_split(
+        raw.names("train/*.png"), test_size=TEST, random_state=SEED
+    )
+    train, test = ([PurePosixPath(path).name for path in part] for part in parts)
+    for name in train:
+        out.file(f"train/{name}", f"train/{name}")
+        out.file(f"train_cleaned/{name}", f"train_cleaned/{name}")
+    for name in test:
+        out.file(f"train/{name}", f"test/{name}")
+    answers = pl.concat([_pixels(raw, f"train_cleaned/{name}") for name in test])
+    out.answers(answers)
+    out.sample(answers.with_columns(pl.lit(1).alias("value")), file=SAMPLE)
+
+
+def _pixels(raw: Raw, path: str) -> pl.DataFrame:
+    """A page's pixels, row by row; rows and columns count from 1, and white is 1."""
+    values = _brightness(raw.read(path), path)
+    height, width = values.shape
+    page = PurePosixPath(path).stem
+    return pl.DataFrame(
+        {
+            "row": np.repeat(np.arange(1, height + 1), width),
+            "column": np.tile(np.arange(1, width + 1), height),
+            "value": values.ravel() / WHITE,
+        }
+    ).select(pl.format("{}_{}_{}", pl.lit(page), "row", "column").alias("id"), "value")
+
+
+def _brightness(data: bytes, path: str) -> Array:
+    """A picture in grey, of shape (height, width), from 0 to 255."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise ValueError(f"{picture.width} by {picture.height} pixels are too many")
+            return np.asarray(picture.convert("L"))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise TaskError(f"{path}: no PNG picture: {error}; download it again") from error

@@ -1,0 +1,46 @@
+"""dogs-vs-cats-redux-kernels-edition: labels are taken from files' names, and new names tell none."""
+
+from importlib import import_module
+from itertools import count
+from pathlib import PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
+
+SELECTION: Any = import_module("sklearn.model_selection")
+"""It has no types of its own."""
+TEST, SEED = 0.1, 0
+KINDS = ("cat", "dog")
+"""The second is what the label 1 means."""
+
+
+def prepare(raw: Raw, out: Output) -> None:
+    """Split the labelled pictures; cats, dogs and the test's pictures are numbered in the order drawn.
+
+    Raises:
+        TaskError: A name does not begin with what is in the picture.
+    """
+    parts: list[list[str]] = SELECTION.train_test_split(
+        raw.names("train/*.jpg"), test_size=TEST, random_state=SEED
+    )
+    train, test = parts
+    numbers = {kind: count() for kind in KINDS}
+    for path in train:
+        kind = _kind(path)
+        out.file(path, f"train/{kind}.{next(numbers[kind])}.jpg")
+    for number, path in enumerate(test, start=1):
+        out.file(path, f"test/{number}.jpg")
+    ids = range(1, len(test) + 1)
+    out.answers(pl.DataFrame({"id": ids, "label": [KINDS.index(_kind(path)) for path in test]}))
+    out.sample(pl.DataFrame({"id": ids, "label": [0.5] * len(test)}))
+
+
+def _kind(path: str) -> str:
+    kind = PurePosixPath(path).name.partition(".")[0]
+    if kind not in KINDS:
+        raise TaskError(f"{path}: a picture's name begins with 'cat.' or 'dog.'")
+    return kind
