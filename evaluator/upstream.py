@@ -19,7 +19,7 @@ from proctor.evaluator.documents import shown
 from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.metrics.base import Array
 from proctor.evaluator.values import check_numbers, score_values
-from proctor.schemas.competition import Competition
+from proctor.schemas.competition import Competition, Form
 from proctor.schemas.errors import SubmissionError, TaskError
 
 Frames: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
@@ -37,6 +37,7 @@ def upstream_score(competition: Competition, submission: Path, answers: Path) ->
     real = read_upstream_answers(competition, answers)
     try:
         said = pd.read_csv(submission)
+        said = _renamed(said, form) if competition.upstream.by_place else said
         said = said[[*form.ids, *form.targets]]
         real, said = brought_together(competition, real, said)
         arrays = (
@@ -96,6 +97,14 @@ def brought_together(competition: Competition, real: pd.DataFrame, said: pd.Data
     if align != "sorted unchecked":
         _check_ids(real, said, ids)
     return real, said
+
+
+def _renamed(said: pd.DataFrame, form: Form) -> pd.DataFrame:
+    """A table whose columns are the ids and, in their order, the targets."""
+    values = said.set_index(list(form.ids))
+    if len(values.columns) != len(form.targets):
+        raise ValueError(f"{len(values.columns)} columns instead of {len(form.targets)}")
+    return values.set_axis(list(form.targets), axis=1).reset_index()
 
 
 def _within(more: pd.DataFrame, fewer: pd.DataFrame, id_: str) -> pd.DataFrame:

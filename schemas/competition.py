@@ -84,6 +84,8 @@ class Upstream(Value):
     """In place of, or besides, the metric's."""
     mask_by_position: bool = False
     """Whether the mask of the answers' n-th row falls on the submission's n-th, before sorting."""
+    by_place: bool = False
+    """Whether the columns after the ids are the targets in their order, whatever they are called."""
     as_text: bool = False
     """Whether labels are compared as Python writes them, an empty one as ``nan``."""
     nan: float | None = None

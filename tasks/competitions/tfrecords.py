@@ -20,8 +20,8 @@ MAX_VARINT_BYTES = 10
 VARINT, FIXED64, COUNTED, FIXED32 = 0, 1, 2, 5
 FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
 FIRST, SECOND = 1, 2
-"""Numbers of fields: `Example.features`, `Features.feature`, an entry's key, `Feature.bytes_list` and
-`BytesList.value` have the first, and an entry's value has the second."""
+"""Numbers of fields: `Example.features`, `Features.feature`, an entry's key, `Feature.bytes_list`
+and `BytesList.value` have the first, and an entry's value has the second."""
 
 
 class Varint(NamedTuple):

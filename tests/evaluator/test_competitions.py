@@ -209,6 +209,19 @@ def test_upstream_compares_by_position_where_mle_bench_does(scored: Any) -> None
     assert scored(task, reversed_, NUMBERED, "upstream").score == pytest.approx(4 / 3, abs=1e-5)
 
 
+def test_upstream_takes_columns_by_their_place_where_mle_bench_does(scored: Any) -> None:
+    task = competition(
+        "mean_column_roc_auc", form={"targets": ["x", "y"]}, upstream={"by_place": True}
+    )
+    answers = "id,x,y\na,0,1\nb,1,0\n"
+    other = "y,id,x\n1,a,0\n0,b,1\n"
+    assert scored(task, other, answers).score == 1
+    assert scored(task, other, answers, "upstream").score == 0
+    assert scored(task, answers, answers, "upstream").score == 1
+    more = "id,x,y,z\na,0,1,0\nb,1,0,0\n"
+    assert "3 columns instead of 2" in scored(task, more, answers, "upstream").reason
+
+
 def test_upstream_masks_by_position_before_sorting(scored: Any) -> None:
     task = competition(
         "mcrmse",

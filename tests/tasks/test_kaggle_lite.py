@@ -1,4 +1,4 @@
-"""Kaggle's competitions of MLE-bench's Lite split, prepared from small raw files of the right shape.
+"""Kaggle's competitions of MLE-bench's Lite split, prepared from small raw files of their shape.
 
 What each must become is worked out here a second time, with pandas and scikit-learn.
 """
@@ -6,6 +6,7 @@ What each must become is worked out here a second time, with pandas and scikit-l
 import io
 import json
 import struct
+import tomllib
 import wave
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -430,15 +431,13 @@ def apple_leaves(raw: Raw) -> Expected:
 
 def pizzas(raw: Raw) -> Expected:
     count, others = 40, 16
-    at_request = json.loads(
-        (KAGGLE / "random-acts-of-pizza" / "competition.toml").read_text().partition("columns = ")[2]
-        .partition("]")[0].rstrip().rstrip(",") + "]"
-    )  # fmt: skip
+    file = tomllib.loads((KAGGLE / "random-acts-of-pizza" / "competition.toml").read_text())
+    at_request = file["recipe"]["tables"]["test.json"]["columns"]
     train, test = drawn(count, test_size=others / (count + others))
     labels = varied(count, test)
 
     def request(n: int) -> dict[str, Any]:
-        fields: dict[str, Any] = {name: n / 7 for name in at_request}
+        fields: dict[str, Any] = dict.fromkeys(at_request, n / 7)
         fields |= {
             "request_id": f"t3_{n:05x}",
             "request_title": f"[Request] \u00e9, {n}",

@@ -1,21 +1,18 @@
 """denoising-dirty-documents: clean pages become a table with a row for each pixel."""
 
 import io
-from importlib import import_module
 from pathlib import PurePosixPath
-from typing import Any
 
 import numpy as np
 import polars as pl
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
+from sklearn.model_selection import train_test_split
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
 
-SELECTION: Any = import_module("sklearn.model_selection")
-"""It has no types of its own."""
 TEST, SEED = 0.2, 0
 SAMPLE = "sampleSubmission.csv"
 WHITE = 255
@@ -29,7 +26,7 @@ def prepare(raw: Raw, out: Output) -> None:
     Raises:
         TaskError: A clean page is no picture.
     """
-    parts: list[list[str]] = SELECTION.train_test_split(
+    parts: list[list[str]] = train_test_split(
         raw.names("train/*.png"), test_size=TEST, random_state=SEED
     )
     train, test = ([PurePosixPath(path).name for path in part] for part in parts)
@@ -61,8 +58,8 @@ def _brightness(data: bytes, path: str) -> Array:
     """A picture in grey, of shape (height, width), from 0 to 255."""
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise ValueError(f"{picture.width} by {picture.height} pixels are too many")
-            return np.asarray(picture.convert("L"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise TaskError(f"{path}: no PNG picture: {error}; download it again") from error
+            if picture.width * picture.height <= MAX_PIXELS:
+                return np.asarray(picture.convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise TaskError(f"{path} is no PNG picture: {error}; download it again") from error
+    raise TaskError(f"{path} has more than {MAX_PIXELS} pixels; download it again")

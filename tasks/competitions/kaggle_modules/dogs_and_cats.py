@@ -1,30 +1,27 @@
-"""dogs-vs-cats-redux-kernels-edition: labels are taken from files' names, and new names tell none."""
+"""dogs-vs-cats-redux-kernels-edition: labels are taken from files' names; new names tell none."""
 
-from importlib import import_module
 from itertools import count
 from pathlib import PurePosixPath
-from typing import Any
 
 import polars as pl
-
-from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.output import Output
 from proctor.tasks.competitions.raw import Raw
+from sklearn.model_selection import train_test_split
 
-SELECTION: Any = import_module("sklearn.model_selection")
-"""It has no types of its own."""
+from proctor.schemas.errors import TaskError
+
 TEST, SEED = 0.1, 0
 KINDS = ("cat", "dog")
 """The second is what the label 1 means."""
 
 
 def prepare(raw: Raw, out: Output) -> None:
-    """Split the labelled pictures; cats, dogs and the test's pictures are numbered in the order drawn.
+    """Split the labelled pictures; cats, dogs and the test are numbered in the order drawn.
 
     Raises:
         TaskError: A name does not begin with what is in the picture.
     """
-    parts: list[list[str]] = SELECTION.train_test_split(
+    parts: list[list[str]] = train_test_split(
         raw.names("train/*.jpg"), test_size=TEST, random_state=SEED
     )
     train, test = parts

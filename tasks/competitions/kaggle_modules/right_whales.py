@@ -1,17 +1,17 @@
 """the-icml-2013-whale-challenge-right-whale-redux: days and labels are taken from files' names.
 
-A name is ``20090328_000000_002s3ms_TRAIN0_0.aif``: the recording's day and time, where in it the clip
-begins, the clip's number, and 1 where a right whale calls.
+A name is ``20090328_000000_002s3ms_TRAIN0_0.aif``: the recording's day and time, where in it the
+clip begins, the clip's number, and 1 where a right whale calls.
 """
 
 import re
 from typing import NamedTuple
 
 import polars as pl
-
-from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.output import Output
 from proctor.tasks.competitions.raw import Raw
+
+from proctor.schemas.errors import TaskError
 
 NAME = re.compile(
     r".*/((\d{8})_(\d{6})_(\d+)s(\d+)ms)_TRAIN(\d+)_([01])\.aif", re.ASCII | re.DOTALL
