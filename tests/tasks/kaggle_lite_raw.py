@@ -105,7 +105,9 @@ def varied(count: int, test: Sequence[int], every: int = 2, shift: int = 0) -> l
 def picture(number: int, kind: str) -> bytes:
     """A real picture, unlike all others."""
     file = io.BytesIO()
-    Image.new("RGB", (2, 2), (number % 256, number // 256, 77)).save(file, kind, comment=str(number))
+    Image.new("RGB", (2, 2), (number % 256, number // 256, 77)).save(
+        file, kind, comment=str(number)
+    )
     return file.getvalue()
 
 
@@ -296,7 +298,7 @@ def birds(raw: Raw) -> Expected:
     test = sorted(pd.DataFrame({"rec_id": known}).sample(frac=0.2, random_state=0).index)
 
     def lines(head: str, said: Mapping[int, str]) -> bytes:
-        body = (f"{n},{text}" if text else f"{n}" for n, text in said.items())
+        body = (f"{n},{text}" for n, text in said.items())
         return "".join(f"{line}\n" for line in (head, *body)).encode("latin-1")
 
     def text(path: str, head: str, said: Mapping[int, str]) -> bytes:

@@ -98,6 +98,15 @@ def test_no_table_of_the_tests_rows_tells_what_is_asked_for(prepared: Prepared) 
         assert not {*form.targets, *form.truth} & set(cells(prepared.public / path)), path
 
 
+def test_the_description_names_what_agents_get(prepared: Prepared) -> None:
+    expected, said = prepared.expected, (prepared.public / "description.md").read_text("utf-8")
+    for path in (expected.sample, *expected.tables, *expected.files):
+        folder, _, name = path.rpartition("/")
+        assert f"`{folder.partition('/')[0]}/" in said if folder else f"`{name}`" in said, path
+    for name in competition(prepared.name).form.ids:
+        assert f"`{name}`" in said
+
+
 def test_train_and_test_have_no_row_in_common(prepared: Prepared) -> None:
     """By a column that tells rows apart, and by files, whose bytes do."""
     expected, public = prepared.expected, prepared.public

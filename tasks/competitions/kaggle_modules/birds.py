@@ -27,10 +27,17 @@ ENCODING = "latin-1"
 
 
 class Line(NamedTuple):
-    """One line of such a file: what it is about, and the rest, commas and all."""
+    """One line of such a file."""
 
     key: str
+    """Which recording it is about."""
     rest: str
+    """What follows, from the first comma on."""
+
+    @property
+    def value(self) -> str:
+        """What follows that comma."""
+        return self.rest.removeprefix(",").strip()
 
 
 class Text(NamedTuple):
@@ -46,7 +53,7 @@ class Text(NamedTuple):
 
     def encoded(self) -> bytes:
         """As it is written."""
-        rows = (f"{line.key},{line.rest}" if line.rest else line.key for line in self.lines)
+        rows = (line.key + line.rest for line in self.lines)
         return "".join(f"{row}\n" for row in (self.head, *rows)).encode(ENCODING)
 
 
@@ -57,7 +64,7 @@ def prepare(raw: Raw, out: Output) -> None:
         TaskError: A file does not name the recordings as others do.
     """
     folds = _read(raw, ESSENTIAL + FOLDS)
-    known = [line.key for line in folds.lines if line.rest.strip() == TRAIN]
+    known = [line.key for line in folds.lines if line.value == TRAIN]
     numbers = {key: number for number, key in enumerate(known)}
     test = frozenset(pd.Series(range(len(known))).sample(frac=SHARE, random_state=SEED))
     _folds(folds.head, len(known), test, out)
@@ -66,7 +73,7 @@ def prepare(raw: Raw, out: Output) -> None:
     names = _read(raw, ESSENTIAL + NAMES).about(numbers)
     out.write(ESSENTIAL + NAMES, names.encoded())
     out.file(ROOT + ESSENTIAL + "species_list.txt", ESSENTIAL + "species_list.txt")
-    stems = {line.rest.strip() for line in names.lines}
+    stems = {line.value for line in names.lines}
     for stem in sorted(stems):
         out.file(f"{ROOT}{ESSENTIAL}src_wavs/{stem}.wav", f"{ESSENTIAL}src_wavs/{stem}.wav")
     _supplement(raw, numbers, stems, out)
@@ -76,17 +83,18 @@ def prepare(raw: Raw, out: Output) -> None:
 
 
 def _folds(head: str, count: int, test: frozenset[int], out: Output) -> None:
-    lines = (Line(str(number), TEST if number in test else TRAIN) for number in range(count))
+    fold = {number: TEST if number in test else TRAIN for number in range(count)}
+    lines = (Line(str(number), f",{said}") for number, said in fold.items())
     out.write(ESSENTIAL + FOLDS, Text(head, tuple(lines)).encoded())
 
 
 def _labels(labels: Text, test: frozenset[int], out: Output) -> None:
-    shown = (Line(key, HIDDEN if int(key) in test else rest) for key, rest in labels.lines)
+    shown = (Line(key, f",{HIDDEN}" if int(key) in test else rest) for key, rest in labels.lines)
     out.write(ESSENTIAL + LABELS, Text(labels.head, tuple(shown)).encoded())
 
 
 def _answers(labels: Text, test: frozenset[int]) -> Iterator[tuple[int, int]]:
-    heard = {int(key): rest.strip().split(",") for key, rest in labels.lines}
+    heard = {int(line.key): line.value.split(",") for line in labels.lines}
     for number in sorted(test):
         if number not in heard or HIDDEN in heard[number]:
             raise TaskError(
@@ -120,4 +128,4 @@ def _read(raw: Raw, path: str) -> Text:
 def _text(data: bytes) -> Text:
     head, *lines = data.decode(ENCODING).replace("\r\n", "\n").split("\n")
     parts = (line.partition(",") for line in lines if line.strip())
-    return Text(head, tuple(Line(key.strip(), rest) for key, _, rest in parts))
+    return Text(head, tuple(Line(key.strip(), comma + rest) for key, comma, rest in parts))
