@@ -85,7 +85,7 @@ class Upstream(Value):
     mask_by_position: bool = False
     """Whether the mask of the answers' n-th row falls on the submission's n-th, before sorting."""
     by_place: bool = False
-    """Whether the columns after the ids are the targets in their order, whatever they are called."""
+    """Whether columns that are no ids are the targets in their order, whatever they are called."""
     as_text: bool = False
     """Whether labels are compared as Python writes them, an empty one as ``nan``."""
     nan: float | None = None

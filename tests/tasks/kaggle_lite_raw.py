@@ -72,7 +72,7 @@ class Expected:
     tests: tuple[str, ...] = ("test.csv",)
     """Which of the tables hold the test's rows."""
     sample: str = "sample_submission.csv"
-    said: object = 0
+    said: Any = 0
     """Every cell of the sample."""
     mark: str = ""
     """A column of the tables that tells rows apart; the ids if empty."""
@@ -458,7 +458,7 @@ def pizzas(raw: Raw) -> Expected:
         "test.json": shown(test, at_request),
     }
     return Expected(
-        [later[n]["request_id"] for n in test],
+        [f"t3_{n:05x}" for n in test],
         {"requester_received_pizza": [str(labels[n]) for n in test]},
         tables, tests=("test.json",), sample="sampleSubmission.csv",
     )  # fmt: skip

@@ -62,7 +62,8 @@ def cells(path: Path) -> Columns:
     if path.suffix == ".json":
         objects: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
         return {name: [json.dumps(each[name]) for each in objects] for name in objects[0]}
-    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("list")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return {name: table[name].tolist() for name in table.columns}
 
 
 @pytest.fixture(scope="module", params=sorted(BUILDERS))
@@ -143,11 +144,11 @@ def test_the_sample_says_what_kaggles_says(prepared: Prepared) -> None:
     found, said = cells(prepared.public / expected.sample), expected.said
     assert found[form.ids[0]] == expected.ids
     for place, target in enumerate(form.targets):
-        wanted = said[place] if isinstance(said, tuple) else said
+        wanted: Any = said[place] if isinstance(said, tuple) else said
         if isinstance(wanted, list):
             assert found[target] == wanted
         else:
-            assert {float(each) for each in found[target]} == {float(str(wanted))}
+            assert {float(each) for each in found[target]} == {float(wanted)}
 
 
 # Raw files that are wrong
@@ -167,6 +168,15 @@ def changed(
         prepare(read_definition(KAGGLE / name), tmp_path / "data", raw=raw.place)
     assert not list((tmp_path / "data").rglob("public"))
     return str(caught.value)
+
+
+def test_too_few_files_cannot_be_split(tmp_path: Path) -> None:
+    def keep_one(members: dict[str, bytes]) -> None:
+        for path in list(members)[1:]:
+            del members[path]
+
+    said = changed(tmp_path, "dogs-vs-cats-redux-kernels-edition", "train.zip", keep_one)
+    assert "1 files cannot be split" in said
 
 
 def test_a_picture_that_is_called_neither_cat_nor_dog_is_named(tmp_path: Path) -> None:

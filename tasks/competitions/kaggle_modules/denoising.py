@@ -6,12 +6,12 @@ from pathlib import PurePosixPath
 import numpy as np
 import polars as pl
 from PIL import Image
-from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
-from sklearn.model_selection import train_test_split
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.kaggle_modules.drawing import drawn
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
 
 TEST, SEED = 0.2, 0
 SAMPLE = "sampleSubmission.csv"
@@ -24,11 +24,9 @@ def prepare(raw: Raw, out: Output) -> None:
     """Split the pages; of the test's, the clean ones are the answers.
 
     Raises:
-        TaskError: A clean page is no picture.
+        TaskError: There are too few pages, or a clean one is no picture.
     """
-    parts: list[list[str]] = train_test_split(
-        raw.names("train/*.png"), test_size=TEST, random_state=SEED
-    )
+    parts = drawn(raw.names("train/*.png"), TEST, SEED)
     train, test = ([PurePosixPath(path).name for path in part] for part in parts)
     for name in train:
         out.file(f"train/{name}", f"train/{name}")
@@ -43,7 +41,7 @@ def prepare(raw: Raw, out: Output) -> None:
 def _pixels(raw: Raw, path: str) -> pl.DataFrame:
     """A page's pixels, row by row; rows and columns count from 1, and white is 1."""
     values = _brightness(raw.read(path), path)
-    height, width = values.shape
+    height, width = int(values.shape[0]), int(values.shape[1])
     page = PurePosixPath(path).stem
     return pl.DataFrame(
         {

@@ -4,11 +4,11 @@ from itertools import count
 from pathlib import PurePosixPath
 
 import polars as pl
-from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
-from sklearn.model_selection import train_test_split
 
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.kaggle_modules.drawing import drawn
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
 
 TEST, SEED = 0.1, 0
 KINDS = ("cat", "dog")
@@ -19,12 +19,9 @@ def prepare(raw: Raw, out: Output) -> None:
     """Split the labelled pictures; cats, dogs and the test are numbered in the order drawn.
 
     Raises:
-        TaskError: A name does not begin with what is in the picture.
+        TaskError: There are too few, or a name does not begin with what is in the picture.
     """
-    parts: list[list[str]] = train_test_split(
-        raw.names("train/*.jpg"), test_size=TEST, random_state=SEED
-    )
-    train, test = parts
+    train, test = drawn(raw.names("train/*.jpg"), TEST, SEED)
     numbers = {kind: count() for kind in KINDS}
     for path in train:
         kind = _kind(path)
