@@ -72,8 +72,8 @@ class Expected:
     tests: tuple[str, ...] = ("test.csv",)
     """Which of the tables hold the test's rows."""
     sample: str = "sample_submission.csv"
-    said: Any = 0
-    """Every cell of the sample."""
+    said: float | tuple[float, ...] | list[str] = 0
+    """The sample's cells: throughout, by target, or by row."""
     mark: str = ""
     """A column of the tables that tells rows apart; the ids if empty."""
 

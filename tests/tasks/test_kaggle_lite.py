@@ -144,7 +144,7 @@ def test_the_sample_says_what_kaggles_says(prepared: Prepared) -> None:
     found, said = cells(prepared.public / expected.sample), expected.said
     assert found[form.ids[0]] == expected.ids
     for place, target in enumerate(form.targets):
-        wanted: Any = said[place] if isinstance(said, tuple) else said
+        wanted = said[place] if isinstance(said, tuple) else said
         if isinstance(wanted, list):
             assert found[target] == wanted
         else:
