@@ -151,6 +151,34 @@ def test_the_sample_says_what_kaggles_says(prepared: Prepared) -> None:
             assert {float(each) for each in found[target]} == {float(wanted)}
 
 
+def test_every_competition_of_the_lite_split_is_here() -> None:
+    lite = {path.name for path in KAGGLE.iterdir() if "lite" in competition(path.name).splits}
+    assert lite == set(BUILDERS)
+    assert len(lite) == 22
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dogs-vs-cats-redux-kernels-edition",
+        "leaf-classification",
+        "mlsp-2013-birds",
+        "nomad2018-predict-transparent-conductors",
+        "spooky-author-identification",
+    ],
+)
+def test_raw_files_that_were_unpacked_by_hand_serve_as_well(tmp_path: Path, name: str) -> None:
+    expected = BUILDERS[name](raw := Raw(tmp_path / "raw"))
+    for path in list(raw.place.glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(raw.place)
+        path.unlink()
+    place = prepare(read_definition(KAGGLE / name), tmp_path / "data", raw=raw.place)
+    made = Prepared(name, expected, place)
+    test_the_answers_are_those_of_the_rows_that_scikit_learn_draws(made)
+    test_agents_get_exactly_these_files(made)
+
+
 # Raw files that are wrong
 
 
