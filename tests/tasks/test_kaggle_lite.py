@@ -179,6 +179,18 @@ def test_raw_files_that_were_unpacked_by_hand_serve_as_well(tmp_path: Path, name
     test_agents_get_exactly_these_files(made)
 
 
+def test_no_inode_tells_a_dog_from_a_cat(tmp_path: Path) -> None:
+    raw = Raw(tmp_path / "raw")
+    for name in (f"{kind}.{n}.jpg" for kind in ("cat", "dog") for n in range(20)):
+        raw.put(f"train/{name}", name.encode())
+    definition = read_definition(KAGGLE / "dogs-vs-cats-redux-kernels-edition")
+    place = prepare(definition, tmp_path / "data", raw=raw.place)
+    known = {path.stat().st_ino for path in raw.place.glob("train/*")}
+    shown = {path.stat().st_ino for path in place.glob("public/test/*")}
+    assert len(shown) == 4
+    assert not known & shown
+
+
 # Raw files that are wrong
 
 
