@@ -435,7 +435,7 @@ def test_shared_words_are_divided_by_all_words(rows: list[tuple[str, str]]) -> N
     assert score("word_jaccard", truth, found) == pytest.approx(expected)
     if any(not t.split() and not f.split() for t, f in rows):
         with pytest.raises(ValueError, match="empty"):
-            score("word_jaccard", truth, found, both_empty=None)
+            score("word_jaccard", truth, found, both_empty="invalid")
 
 
 @given(ROWS)
