@@ -5,17 +5,28 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
 
 SPLIT: Any = import_module("sklearn.model_selection")
 """It has no types of its own."""
 ID, RARE = "qa_id", "question_type_spelling"
 """Few questions are of the rare kind, so that a small test may have none."""
 TEST, SEED = 0.1, 0
+TEXTS = frozenset(
+    (
+        "question_title",
+        "question_body",
+        "question_user_name",
+        "question_user_page",
+        "answer_user_name",
+        "answer_user_page",
+    )
+)
+"""Columns that begin as judgements do, but are what was judged."""
 
 
 def prepare(raw: Raw, out: Output) -> None:
@@ -32,19 +43,6 @@ def prepare(raw: Raw, out: Output) -> None:
     out.answers(held_back.select(ID, *judged))
     rising = pl.Series(np.linspace(0, 1, held_back.height))
     out.sample(held_back.select(ID, *(rising.alias(each) for each in judged)))
-
-
-TEXTS = frozenset(
-    (
-        "question_title",
-        "question_body",
-        "question_user_name",
-        "question_user_page",
-        "answer_user_name",
-        "answer_user_page",
-    )
-)
-"""Columns that begin as judgements do, but are what was judged."""
 
 
 def _parts(rare: Array) -> tuple[Array, Array]:
