@@ -32,6 +32,8 @@ def filled(pattern: str, table: pl.DataFrame, key: str) -> pl.Series:
         if name not in table.columns:
             raise TaskError(f"{key}: {pattern!r}: there is no column {name!r}")
     pieces = list(_pieces(pattern))
+    if not columns_of(pattern):  # polars makes one row of what names no column
+        return pl.Series("filled", [pattern]).new_from_index(0, table.height)
     return table.select(pl.concat_str(pieces).alias("filled"))["filled"]
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
 
 SPLIT: Any = import_module("sklearn.model_selection")
 """It has no types of its own."""

@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import Any
 
 import polars as pl
-from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
 
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
 
 SPLIT: Any = import_module("sklearn.model_selection")
 """It has no types of its own."""
