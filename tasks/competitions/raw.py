@@ -389,6 +389,7 @@ def stem_of(path: str) -> str:
 def _unpack_7z(path: Path, target: Path, said: str) -> None:
     try:
         import py7zr  # noqa: PLC0415 - installed for such competitions only
+        from py7zr.exceptions import ArchiveError  # noqa: PLC0415 - as above
     except ImportError as error:
         raise TaskError(
             f"{said}: 7z archives take a further package: pip install 'mle-proctor[kaggle]'; "
@@ -401,7 +402,7 @@ def _unpack_7z(path: Path, target: Path, said: str) -> None:
                 checked(each.filename, said)
             _check_room(sum(each.uncompressed for each in members), target, said)
             archive.extractall(target)  # noqa: S202 - its members' names were checked
-    except (py7zr.exceptions.ArchiveError, OSError) as error:
+    except (ArchiveError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _damaged(said, error) from error
@@ -427,11 +428,11 @@ class Renamed(NamedTuple):
         """Whether it is called so."""
         return name == self.name
 
-    def names(self, folder: str) -> Iterator[str]:
-        """Its name, if it lies there."""
-        return iter([self.name] if self.name.startswith(folder) else [])
+    def names(self, start: str) -> Iterator[str]:
+        """Its name, if it begins so."""
+        return iter([self.name] if self.name.startswith(start) else [])
 
-    def put(self, name: str, to: str) -> int:
+    def put(self, name: str, to: str) -> int:  # noqa: ARG002 - there is only one
         """Make it appear at `to`."""
         return self.store.put(self.was, to)
 

@@ -480,6 +480,13 @@ def test_an_answer_is_needed_for_precision_at_k() -> None:
         score("map_at_k", texts("a", ""), texts("a", "b"), k=5)
 
 
+def test_zeros_in_front_of_a_guess_count_unless_it_is_said_otherwise() -> None:
+    truth, found = texts("010 7", "00"), texts("10 07", "0")
+    assert score("map_at_k", truth, found, k=2) == 0
+    assert score("map_at_k", truth, found, k=2, leading_zeros="passed over") == 1
+    assert score("map_at_k", truth, found, k=2, leading_zeros="none in truth") == 0.75
+
+
 @given(st.permutations(range(13)))
 def test_inversions_are_pairs_in_the_wrong_order(order: list[int]) -> None:
     assert inversions(np.array(order)) == sum(a > b for a, b in combinations(order, 2))
