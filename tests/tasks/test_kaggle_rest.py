@@ -216,6 +216,20 @@ def test_files_lie_with_the_part_whose_row_names_them(name: str, kitchen: Kitche
     assert len(there) == len(wanted) * siblings.get(name, 1)
 
 
+@EACH
+def test_a_description_names_every_file_and_every_column_asked_for(
+    name: str, kitchen: Kitchen
+) -> None:
+    made = kitchen[name]
+    said = made.definition.description
+    for path in made.public.iterdir():
+        assert path.name == "description.md" or path.name in said, path.name
+    form = made.definition.file.form
+    assert all(f"`{each}`" in said for each in form.ids)
+    if len(form.targets) < 6:
+        assert all(f"`{each}`" in said for each in form.targets)
+
+
 # One by one
 
 
