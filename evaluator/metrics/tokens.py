@@ -5,6 +5,7 @@ Cells become two flat arrays, the row and the number of each token, so that noth
 
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -44,18 +45,36 @@ class Tokens:
         return np.bincount(self.row, minlength=self.n_rows)
 
 
-def map_at_k(truth: Array, predicted: Array, *, k: int) -> float:
+def map_at_k(
+    truth: Array,
+    predicted: Array,
+    *,
+    k: int,
+    leading_zeros: Literal["meant", "passed over", "none in truth"] = "meant",
+) -> float:
     """The mean over rows of the average precision of the first `k` guesses.
 
     Each guess that is right adds the share of right ones so far; the sum is divided by the number
     of right answers, or `k` where that is less. A guess that repeats one before earns nothing, yet
     takes its place; so do repeated answers count once.
 
-    Source: evaluation of Kaggle's h-and-m-personalized-fashion-recommendations.
+    Source: evaluation of Kaggle's h-and-m-personalized-fashion-recommendations. MLE-bench's answers
+    to it have lost the zeros in front of numbers, which is what `leading_zeros` is for.
+
+    Args:
+        truth: The right answers, in any order.
+        predicted: The guesses, the likeliest first.
+        k: How many of them count.
+        leading_zeros: Whether ``07`` is another token than ``7``; ``none in truth``: it is, and
+            the truth is read as if it had none.
 
     Raises:
         ValueError: A row has no right answer.
     """
+    if leading_zeros != "meant":
+        truth = _unpadded(truth)
+    if leading_zeros == "passed over":
+        predicted = _unpadded(predicted)
     real, said = both_tokens(truth, predicted)
     real, said = real.once(), said.only(said.place < k).once()
     answers = real.per_row()
@@ -84,7 +103,9 @@ def f1_micro_multilabel(truth: Array, predicted: Array) -> float:
     return 2 * right / counted if counted else 0.0
 
 
-def word_jaccard(truth: Array, predicted: Array, *, both_empty: float | None = 0.0) -> float:
+def word_jaccard(
+    truth: Array, predicted: Array, *, both_empty: float | Literal["invalid"] = 0.0
+) -> float:
     """The mean over rows of shared words divided by all words, in lower case, each once.
 
     Source: P. Jaccard, "The distribution of the flora in the alpine zone", New Phytologist 11
@@ -94,17 +115,19 @@ def word_jaccard(truth: Array, predicted: Array, *, both_empty: float | None = 0
     Args:
         truth: Sentences.
         predicted: The same.
-        both_empty: What a row is worth that has no word on either side; None for an error.
+        both_empty: What a row is worth that has no word on either side.
 
     Raises:
-        ValueError: There is such a row, and it is an error.
+        ValueError: There is such a row, and it is ``invalid``.
     """
     real, said = (each.once() for each in both_tokens(_lower(truth), _lower(predicted)))
     shared = real.only(np.isin(real.key, said.key)).per_row()
     union = real.per_row() + said.per_row() - shared
-    if both_empty is None and not union.all():
-        raise ValueError(f"row {int(np.argmin(union)) + 1} is empty in truth and predictions")
-    worth = np.divide(shared, union, where=union > 0, out=np.full(len(union), both_empty or 0.0))
+    if both_empty == "invalid":
+        if not union.all():
+            raise ValueError(f"row {int(np.argmin(union)) + 1} is empty in truth and predictions")
+        both_empty = 0.0
+    worth = np.divide(shared, union, where=union > 0, out=np.full(len(union), float(both_empty)))
     return float(np.mean(worth))
 
 
@@ -167,6 +190,12 @@ def both_tokens(truth: Array, predicted: Array) -> tuple[Tokens, Tokens]:
         Tokens(rows[:split], codes[:split], places[:split], len(truth), n),
         Tokens(rows[split:] - len(truth), codes[split:], places[split:], len(predicted), n),
     )
+
+
+def _unpadded(cells: Array) -> Array:
+    """Without the zeros in front of tokens, of which one of zeros alone keeps the last."""
+    tokens = ((token.lstrip("0") or "0" for token in cell.split()) for cell in cells)
+    return np.array([" ".join(each) for each in tokens], dtype=object)
 
 
 def _lower(cells: Array) -> Array:

@@ -1,7 +1,7 @@
 """What ``competition.toml`` says, with the texts and numbers that lie beside it.
 
 competition.toml   where rows come from, how they are split, what is handed in, how it is scored
-description.md     the story and the columns
+description.md     the story and the columns; what is unsupported may be without
 leaderboard.csv    what others reached: ``score,by``, best first
 checksums.json     the SHA-256 of what its preparation makes
 
@@ -63,7 +63,7 @@ class Split(Value):
 class CompetitionFile(Value):
     """What ``competition.toml`` holds."""
 
-    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    id: str = Field(pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$")
     title: str = Field(min_length=1)
     summary: str = Field(min_length=1)
     """One line for catalogs."""
@@ -193,7 +193,7 @@ def read_definition(place: Path, *, ranked: bool = True) -> Definition:
     return Definition(
         place=place,
         file=file,
-        description=read_text(place / DESCRIPTION),
+        description=_description(file, place / DESCRIPTION),
         leaderboard=leaderboard,
         checksums=_checksums(place / CHECKSUMS),
     )
@@ -230,6 +230,11 @@ def competition_of(file: CompetitionFile, leaderboard: Sequence[float]) -> Compe
         prepare=file.model_dump(mode="json", include=set(PREPARED_BY), exclude_none=True),
         issues=file.issues,
     )
+
+
+def _description(file: CompetitionFile, path: Path) -> str:
+    """Its story, which only those that are not supported may lack."""
+    return file.summary if file.unsupported and not path.exists() else read_text(path)
 
 
 def _checksums(path: Path) -> dict[str, str]:

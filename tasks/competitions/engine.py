@@ -211,7 +211,8 @@ class _Following:
             return
         if form.gathered:
             rows = rows.unique(form.ids, maintain_order=True)
-        cells = {name: rows[name] for name in form.ids}
+        was = {new: old for old, new in self.recipe.answers.rename.items()}
+        cells = {name: rows[was.get(name, name)].alias(name) for name in form.ids}
         for name in form.targets:
             if name not in spec.values and spec.value is None:
                 raise TaskError(f"recipe.sample.values: there is none for {name!r}")

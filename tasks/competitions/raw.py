@@ -15,7 +15,7 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
@@ -331,6 +331,7 @@ class Raw:
         store = self._store_of(path, inside)
         folder = inside[: len(inside) - len(PurePosixPath(inside).name)]
         found += [Mounted(folder, store), Mounted(f"{stem_of(inside)}/", store)]
+        found += _without_its_folder(inside, folder, store)
         if depth:
             return
         for name in sorted(each for each in store.names("") if each.lower().endswith(ARCHIVES)):
@@ -395,6 +396,7 @@ def stem_of(path: str) -> str:
 def _unpack_7z(path: Path, target: Path, said: str) -> None:
     try:
         import py7zr  # noqa: PLC0415 - installed for such competitions only
+        from py7zr.exceptions import ArchiveError  # noqa: PLC0415 - as above
     except ImportError as error:
         raise TaskError(
             f"{said}: 7z archives take a further package: pip install 'mle-proctor[kaggle]'; "
@@ -407,7 +409,7 @@ def _unpack_7z(path: Path, target: Path, said: str) -> None:
                 checked(each.filename, said)
             _check_room(sum(each.uncompressed for each in members), target, said)
             archive.extractall(target)  # noqa: S202 - its members' names were checked
-    except (py7zr.exceptions.ArchiveError, OSError) as error:
+    except (ArchiveError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _damaged(said, error) from error
@@ -420,6 +422,35 @@ def _check_room(needed: int, target: Path, said: str) -> None:
             f"{said} unpacks to {needed >> 20} MiB, and {free >> 20} MiB are free; make room, or "
             "choose another place with --data"
         )
+
+
+class Renamed(NamedTuple):
+    """One file of a store, under another name."""
+
+    store: Store
+    name: str
+    was: str
+
+    def __contains__(self, name: object) -> bool:
+        """Whether it is called so."""
+        return name == self.name
+
+    def names(self, start: str) -> Iterator[str]:
+        """Its name, if it begins so."""
+        return iter([self.name] if self.name.startswith(start) else [])
+
+    def put(self, name: str, to: str) -> int:  # noqa: ARG002 - there is only one
+        """Make it appear at `to`."""
+        return self.store.put(self.was, to)
+
+
+def _without_its_folder(inside: str, folder: str, store: Store) -> list[Mounted]:
+    """The one file that an archive is named after, such as ``a/b.json`` of ``b.json.7z``."""
+    called = PurePosixPath(stem_of(inside)).name
+    found = list(islice(store.names(""), 2))
+    if len(found) == 1 and PurePosixPath(found[0]).name == called != found[0]:
+        return [Mounted(folder, Renamed(store, called, found[0]))]
+    return []
 
 
 def _archives_below(folder: Path, depth: int) -> Iterator[Path]:

@@ -435,7 +435,7 @@ def test_shared_words_are_divided_by_all_words(rows: list[tuple[str, str]]) -> N
     assert score("word_jaccard", truth, found) == pytest.approx(expected)
     if any(not t.split() and not f.split() for t, f in rows):
         with pytest.raises(ValueError, match="empty"):
-            score("word_jaccard", truth, found, both_empty=None)
+            score("word_jaccard", truth, found, both_empty="invalid")
 
 
 @given(ROWS)
@@ -478,6 +478,13 @@ def test_precision_at_k_counts_each_right_guess_once(
 def test_an_answer_is_needed_for_precision_at_k() -> None:
     with pytest.raises(ValueError, match="no answer"):
         score("map_at_k", texts("a", ""), texts("a", "b"), k=5)
+
+
+def test_zeros_in_front_of_a_guess_count_unless_it_is_said_otherwise() -> None:
+    truth, found = texts("010 7", "00"), texts("10 07", "0")
+    assert score("map_at_k", truth, found, k=2) == 0
+    assert score("map_at_k", truth, found, k=2, leading_zeros="passed over") == 1
+    assert score("map_at_k", truth, found, k=2, leading_zeros="none in truth") == 0.75
 
 
 @given(st.permutations(range(13)))
