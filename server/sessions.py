@@ -31,6 +31,7 @@ from proctor.schemas.errors import (
 )
 from proctor.schemas.grade import Grade
 from proctor.schemas.session import Ending, SessionRequest, Submission
+from proctor.server.preparing import Preparing
 from proctor.server.record import Record, earlier_attempts
 from proctor.server.session import Session
 from proctor.server.terms import Terms
@@ -44,6 +45,8 @@ ABANDON_WITHIN_S = 30.0
 GRADES_WITHIN_S = 60.0
 """How long a closing server waits for gradings that are under way."""
 GRADINGS_AT_ONCE = 2
+CHECKS_AT_ONCE = 4
+"""Checks of the form alone, which need not wait for gradings."""
 
 
 class Sessions:
@@ -68,6 +71,8 @@ class Sessions:
         self._by_id: dict[str, Session] = {}
         self._by_token: dict[str, Session] = {}
         self._gradings = anyio.CapacityLimiter(GRADINGS_AT_ONCE)
+        self._checks = anyio.CapacityLimiter(CHECKS_AT_ONCE)
+        self._preparing = Preparing(catalog, tasks)
 
     @classmethod
     @asynccontextmanager
@@ -98,10 +103,11 @@ class Sessions:
         """Open a session.
 
         Raises:
-            TaskError: There is no such task.
+            TaskError: There is no such task, or it cannot be prepared.
+            NotYetError: It is being prepared, which takes a while.
             SessionError: The label is taken.
         """
-        task = self.catalog[request.task_id]
+        task = await self._preparing.task(request.task_id)
         session_id = secrets.token_hex(8)
         label = request.label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         for other in self.all():
@@ -113,6 +119,7 @@ class Sessions:
         request = request.model_copy(update={"label": label})
         record = Record(self._records / label)
         session = Session(session_id, request, task, record, self._terms)
+        session.task_digest = self.catalog.card(task.id).digest
         who = (request.principal, task.id)
         self._attempts[who] += 1
         session.attempt = self._attempts[who]
@@ -177,7 +184,7 @@ class Sessions:
                 digest = await self._snapshot(session, sandbox, place)
                 if before == "graded" and (remark := session.take_try()):
                     before = "validation"
-                async with self._gradings:
+                async with self._checks if before == "validity" else self._gradings:
                     said = await standing(self._work(session, place, digest), before)
         finally:
             place.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from proctor.schemas.base import Value
 from proctor.schemas.competition import Competition, Form, ScoredBy
 from proctor.schemas.errors import TaskError
 from proctor.schemas.sandbox import MEBIBYTE
-from proctor.schemas.task import Limits, TaskKind
+from proctor.schemas.task import Limits, TaskCard, TaskKind
 from proctor.tasks.formats.reading import read_text, validated
 
 FILE, DESCRIPTION, LEADERBOARD = "competition.toml", "description.md", "leaderboard.csv"
@@ -113,6 +113,19 @@ class Definition(Value):
     def task_id(self) -> str:
         """What its task is called."""
         return f"competition/{self.file.id}"
+
+    def card(self) -> TaskCard:
+        """Its task's, as far as it is known before its files are made."""
+        return TaskCard(
+            id=self.task_id,
+            title=self.file.title,
+            kind=self.kind,
+            category=self.category,
+            splits=self.splits,
+            digest="",
+            limits=self.file.limits,
+            description=self.file.summary,
+        )
 
 
 def read_definition(place: Path, *, ranked: bool = True) -> Definition:
