@@ -6,6 +6,7 @@ cell is text until a column is asked for as numbers, and what is wrong is said w
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -80,7 +81,7 @@ def check_header(head: bytes, name: str, wanted: Sequence[str]) -> None:
         raise SubmissionError(f"{name} is empty; it must begin with the names of its columns")
     if len(columns) > MAX_COLUMNS:
         raise SubmissionError(f"{name} has {len(columns)} columns, more than {MAX_COLUMNS}")
-    if twice := sorted({each for each in columns if columns.count(each) > 1}):
+    if twice := sorted(each for each, count in Counter(columns).items() if count > 1):
         raise SubmissionError(f"{name}: the column {listed(twice)} stands twice")
     if missing := [each for each in wanted if each not in columns]:
         raise SubmissionError(f"{name} has no column {listed(missing)}; it has {listed(columns)}")

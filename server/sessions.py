@@ -8,7 +8,7 @@ which holds the sandbox's context; clients come and go without touching it.
 import logging
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
+from proctor.evaluator.documents import listed
 from proctor.evaluator.feedback import standing
 from proctor.evaluator.grade import grade, invalid_grade
 from proctor.evaluator.work import Work
@@ -181,13 +182,15 @@ class Sessions:
         place = session.record.directory / f"check-{session.checks}.tar.gz"
         try:
             async with self.working(session) as sandbox:
-                digest = await self._snapshot(session, sandbox, place)
+                digest, left_out = await self._snapshot(session, sandbox, place)
                 if before == "graded" and (remark := session.take_try()):
                     before = "validation"
                 async with self._checks if before == "validity" else self._gradings:
                     said = await standing(self._work(session, place, digest), before)
         finally:
             place.unlink(missing_ok=True)
+        if left_out:
+            said.append(f"Not looked at, as they are no plain files: {listed(left_out)}.")
         text = "\n".join([*said, *([f"No points: {remark}."] if remark else [])])
         await session.record.append("checked", {"told": before, "text": text})
         await session.save()
@@ -359,11 +362,18 @@ class Sessions:
         )
 
     @staticmethod
-    async def _snapshot(session: Session, sandbox: Sandbox, place: Path) -> str:
-        """Keep the workspace as it is now; what runs in it goes on."""
+    async def _snapshot(
+        session: Session, sandbox: Sandbox, place: Path
+    ) -> tuple[str, Sequence[str]]:
+        """Keep the workspace as it is now; what runs in it goes on.
+
+        Returns:
+            Its digest, and what could not be kept.
+        """
         async with session.record.new_snapshot(place) as target:
-            await sandbox.snapshot(target, max_bytes=session.task.sandbox.workspace_bytes)
-        return target.hexdigest()
+            limit = session.task.sandbox.workspace_bytes
+            about = await sandbox.snapshot(target, max_bytes=limit)
+        return target.hexdigest(), about.skipped
 
     def _work(self, session: Session, snapshot: Path, digest: str) -> Work:
         """A hand-in that is not one yet; its seed is no other's."""

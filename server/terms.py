@@ -28,5 +28,12 @@ class Terms:
     """Signs a record, where the operator has a key."""
 
     def feedback_on(self, task: Task) -> Feedback:
-        """What an agent that sits `task` may learn."""
-        return self.feedback or task.feedback or self.otherwise
+        """What an agent that sits `task` may learn.
+
+        Where neither operator nor task has a say, that a competition's file has the form asked for
+        is told: the sample submission, which agents have, shows it anyway.
+        """
+        said = self.feedback or task.feedback
+        if said is None and task.kind == "competition" and self.otherwise.before == "none":
+            return self.otherwise.model_copy(update={"before": "validity"})
+        return said or self.otherwise

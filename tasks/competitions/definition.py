@@ -11,7 +11,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -19,8 +19,8 @@ from proctor.evaluator.medals import thresholds_of
 from proctor.schemas.base import Value
 from proctor.schemas.competition import Competition, Form, ScoredBy
 from proctor.schemas.errors import TaskError
-from proctor.schemas.sandbox import MEBIBYTE
 from proctor.schemas.task import Limits, TaskCard, TaskKind
+from proctor.tasks.competitions.usual import with_usual
 from proctor.tasks.formats.reading import read_text, validated
 
 FILE, DESCRIPTION, LEADERBOARD = "competition.toml", "description.md", "leaderboard.csv"
@@ -73,9 +73,24 @@ class CompetitionFile(Value):
     lower_is_better: bool
     source: Source
     split: Split
-    limits: Limits = Limits()
-    memory_bytes: int = Field(default=4096 * MEBIBYTE, gt=0)
+    limits: Limits
+    """As its kind usually has them, where nothing is said."""
+    memory_bytes: int = Field(gt=0)
+    """The sandbox's; as usual, where nothing is said."""
+    workspace_bytes: int = Field(gt=0)
+    """What an agent may leave in the workspace; as usual, where nothing is said."""
+    cpus: float | None = Field(default=None, gt=0)
+    """The sandbox's; None for all that the machine has."""
+    gpus: int = Field(default=0, ge=0)
+    """GPUs without which it cannot be worked."""
     issues: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_usual(cls, declared: Any) -> Any:  # noqa: ANN401 - TOML
+        if not isinstance(declared, Mapping):
+            return declared
+        return with_usual(cast("Mapping[str, Any]", declared))
 
 
 class Definition(Value):
