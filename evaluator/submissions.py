@@ -75,8 +75,11 @@ def check_header(head: bytes, name: str, wanted: Sequence[str]) -> None:
     try:
         lines = io.StringIO(head.decode("utf-8-sig"), newline="")
         columns = next(csv.reader(lines), list[str]())
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise SubmissionError(f"{name} has no header in UTF-8: {error}") from error
+    except csv.Error as error:
+        said = f"{name} has no header with the names of its columns: {error}"
+        raise SubmissionError(f"{said}; is there a line break, and each quote closed?") from error
     if not columns:
         raise SubmissionError(f"{name} is empty; it must begin with the names of its columns")
     if len(columns) > MAX_COLUMNS:
@@ -173,10 +176,15 @@ def _taken(table: pl.DataFrame, at: Array, ids: pl.DataFrame) -> pl.DataFrame:
 def _head(source: Path | bytes) -> bytes:
     """The first line, or several where a name holds a line break."""
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as opened:
-        head = opened.readline(MAX_HEADER_BYTES)
-        while head.count(b'"') % 2 and len(head) < MAX_HEADER_BYTES and (more := opened.readline()):
-            head += more
-    return head
+        lines = [opened.readline(MAX_HEADER_BYTES)]
+        size, quotes = len(lines[0]), lines[0].count(b'"')
+        while quotes % 2 and size < MAX_HEADER_BYTES:
+            more = opened.readline(MAX_HEADER_BYTES)
+            if not more:
+                break
+            lines.append(more)
+            size, quotes = size + len(more), quotes + more.count(b'"')
+    return b"".join(lines)
 
 
 def _comparable(table: pl.DataFrame, answers: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

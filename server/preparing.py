@@ -12,20 +12,18 @@ from proctor.tasks.catalog import Catalog
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 2
-WAIT_S = 45.0
-"""How long one who asks waits: clients give up on a call after a minute."""
 
 
 class Preparing:
     """Gets tasks that may have to be prepared first."""
 
-    def __init__(self, catalog: Catalog, tasks: TaskGroup, *, wait_s: float = WAIT_S) -> None:
+    def __init__(self, catalog: Catalog, tasks: TaskGroup, wait_s: float) -> None:
         """Make one.
 
         Args:
             catalog: The tasks.
             tasks: Where they are prepared, so that it goes on when whoever asked has left.
-            wait_s: How long one who asks waits.
+            wait_s: How long one who asks waits, in seconds.
         """
         self._catalog = catalog
         self._tasks = tasks

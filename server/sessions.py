@@ -73,7 +73,7 @@ class Sessions:
         self._by_token: dict[str, Session] = {}
         self._gradings = anyio.CapacityLimiter(GRADINGS_AT_ONCE)
         self._checks = anyio.CapacityLimiter(CHECKS_AT_ONCE)
-        self._preparing = Preparing(catalog, tasks)
+        self._preparing = Preparing(catalog, tasks, terms.wait_s)
 
     @classmethod
     @asynccontextmanager

@@ -24,6 +24,9 @@ class Terms:
     """The same for tasks without a policy."""
     judge: Judge | None = None
     """What reads prose; without one it stays ungraded."""
+    wait_s: float = 45.0
+    """How long one who asks for a task waits while it is prepared: clients give up on a call after
+    a minute."""
     seal: Callable[[SessionRecord], SessionRecord] = unsealed
     """Signs a record, where the operator has a key."""
 
