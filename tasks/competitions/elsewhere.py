@@ -25,7 +25,7 @@ async def prepare_elsewhere(library: Competitions, name: str) -> None:
     """
     try:
         await run_sync(_prepare, library, name, cancellable=True, limiter=anyio.CapacityLimiter(1))
-    except BrokenWorkerProcess as error:
+    except (BrokenWorkerProcess, ProcessLookupError) as error:  # the latter while it starts
         raise TaskError(
             f"{name} cannot be prepared: the process that did so died, as it does where memory "
             "runs out; 'proctor competitions prepare' shows more"
