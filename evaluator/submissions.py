@@ -6,6 +6,7 @@ cell is text until a column is asked for as numbers, and what is wrong is said w
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -74,13 +75,16 @@ def check_header(head: bytes, name: str, wanted: Sequence[str]) -> None:
     try:
         lines = io.StringIO(head.decode("utf-8-sig"), newline="")
         columns = next(csv.reader(lines), list[str]())
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise SubmissionError(f"{name} has no header in UTF-8: {error}") from error
+    except csv.Error as error:
+        said = f"{name} has no header with the names of its columns: {error}"
+        raise SubmissionError(f"{said}; is there a line break, and each quote closed?") from error
     if not columns:
         raise SubmissionError(f"{name} is empty; it must begin with the names of its columns")
     if len(columns) > MAX_COLUMNS:
         raise SubmissionError(f"{name} has {len(columns)} columns, more than {MAX_COLUMNS}")
-    if twice := sorted({each for each in columns if columns.count(each) > 1}):
+    if twice := sorted(each for each, count in Counter(columns).items() if count > 1):
         raise SubmissionError(f"{name}: the column {listed(twice)} stands twice")
     if missing := [each for each in wanted if each not in columns]:
         raise SubmissionError(f"{name} has no column {listed(missing)}; it has {listed(columns)}")
@@ -172,10 +176,15 @@ def _taken(table: pl.DataFrame, at: Array, ids: pl.DataFrame) -> pl.DataFrame:
 def _head(source: Path | bytes) -> bytes:
     """The first line, or several where a name holds a line break."""
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as opened:
-        head = opened.readline(MAX_HEADER_BYTES)
-        while head.count(b'"') % 2 and len(head) < MAX_HEADER_BYTES and (more := opened.readline()):
-            head += more
-    return head
+        lines = [opened.readline(MAX_HEADER_BYTES)]
+        size, quotes = len(lines[0]), lines[0].count(b'"')
+        while quotes % 2 and size < MAX_HEADER_BYTES:
+            more = opened.readline(MAX_HEADER_BYTES)
+            if not more:
+                break
+            lines.append(more)
+            size, quotes = size + len(more), quotes + more.count(b'"')
+    return b"".join(lines)
 
 
 def _comparable(table: pl.DataFrame, answers: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

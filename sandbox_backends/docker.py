@@ -113,9 +113,8 @@ class DockerBackend:
         async with self._fetching:
             if name not in self._images and not await self._engine.has_image(name):
                 if not may_build:
-                    raise SandboxStartError(
-                        f"the image {name} is not there; 'proctor image build' makes it"
-                    )
+                    how = "fetch it first" if image else "'proctor image build' makes it"
+                    raise SandboxStartError(f"the image {name} is not there; {how}")
                 if image is None:
                     self._say(f"building the sandbox image {name}; this happens once")
                     await build_image(self._engine, Recipe(), self._say)

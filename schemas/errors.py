@@ -7,6 +7,7 @@
     │   ├── SandboxStartError    never came up; nothing is left behind, another may start
     │   └── SandboxLostError     was up and is gone
     ├── SessionError         the client: unknown, expired, already submitted, over budget
+    │   └── NotYetError          came too early: what it asks for is being made
     ├── ModelError           whoever chose the model: its provider refuses or fails
     ├── RunError             whoever started a run: its directory, its budget, what it is to hold
     ├── BudgetSpentError     whoever set a cap: nothing is left of its tokens, money or time
@@ -44,6 +45,10 @@ class SandboxLostError(SandboxError):
 
 class SessionError(ProctorError):
     """The client asked for what its session does not allow: unknown, ended, over budget."""
+
+
+class NotYetError(SessionError):
+    """What the client asked for is being made; it may ask again in a while."""
 
 
 class ModelError(ProctorError):

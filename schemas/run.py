@@ -63,7 +63,7 @@ class Lock(Value):
     versions: Mapping[str, str]
     """Of the software that decides what a run comes to."""
     tasks: Mapping[str, str]
-    """The chosen tasks' digests."""
+    """The chosen tasks' digests; empty where a server has yet to prepare a task."""
     candidates: tuple[Candidate, ...]
     epochs: int
     conditions: Mapping[str, Any] = {}
@@ -102,8 +102,14 @@ class Lock(Value):
 
     def differences(self, other: "Lock") -> Iterator[str]:
         """What `other` would do otherwise, one line each."""
-        for name in ("versions", "tasks", "candidates", "epochs", "conditions"):
+        for name in ("versions", "candidates", "epochs", "conditions"):
             yield from _differences(name, _part(self, name), _part(other, name))
+        old, new = self.tasks, other.tasks  # a digest that one of them does not know tells nothing
+        yield from _differences(
+            "tasks",
+            {each: digest or new.get(each, "") for each, digest in old.items()},
+            {each: digest or old.get(each, "") for each, digest in new.items()},
+        )
 
 
 class Summary(Value):

@@ -140,6 +140,8 @@ class Overrides(Value):
     cpus: float | None = Field(default=None, gt=0)
     memory_bytes: int | None = Field(default=None, gt=0)
     gpus: int | None = Field(default=None, ge=0)
+    image: str | None = Field(default=None, min_length=1)
+    """The container image of every sandbox."""
     gpu_driver: str | None = Field(default=None, min_length=1)
     """The driver of the container engine's device requests; ``nvidia`` by default."""
     allow_private: tuple[str, ...] = ()
@@ -159,7 +161,12 @@ class Overrides(Value):
 
     def applied_to(self, spec: SandboxSpec) -> SandboxSpec:
         """`spec` with what is set here."""
-        own = {"cpus": self.cpus, "memory_bytes": self.memory_bytes, "gpus": self.gpus}
+        own = {
+            "cpus": self.cpus,
+            "memory_bytes": self.memory_bytes,
+            "gpus": self.gpus,
+            "image": self.image,
+        }
         if spec.never_gpus:
             own["gpus"] = 0
         return spec.model_copy(update={k: v for k, v in own.items() if v is not None})

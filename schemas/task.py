@@ -62,7 +62,9 @@ class TaskCard(Value):
     category: str
     splits: tuple[str, ...]
     digest: str
+    """Empty for a competition that nobody has asked for yet: it is known once its files are."""
     limits: Limits
+    description: str = ""
 
 
 class Task(Value):
@@ -100,6 +102,7 @@ class Task(Value):
         return TaskCard(
             id=self.id, title=self.title, kind=self.kind, category=self.category,
             splits=self.splits, digest=self.digest(), limits=self.limits,
+            description=self.description,
         )  # fmt: skip
 
     def digest(self) -> str:

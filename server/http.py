@@ -1,6 +1,7 @@
 """The HTTP face: MCP for clients, and a small API for the owner.
 
-POST   /sessions       {task_id, label?}: opens a session; returns its id, token and URLs
+POST   /sessions       {task_id, label?}: opens a session; returns its id, token and URLs, or
+                       503 with Retry-After while its task is being prepared
 GET    /sessions       every session since the server started
 GET    /sessions/{id}  one session: state, budget and, whatever the agent may see, the grade
 DELETE /sessions/{id}  abandons an open session; its workspace is kept
@@ -12,6 +13,7 @@ GET    /health         whether the server is up; needs no token
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
+from anyio.to_thread import run_sync
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -23,7 +25,7 @@ from starlette.routing import Route
 
 from proctor import __version__
 from proctor.schemas.base import Value
-from proctor.schemas.errors import SessionError, TaskError
+from proctor.schemas.errors import NotYetError, SessionError, TaskError
 from proctor.schemas.session import SessionRequest, SessionTicket
 from proctor.server.auth import IS_OWNER, SEAT, Authentication, security_settings
 from proctor.server.mcp import Request as MCPRequest
@@ -99,6 +101,8 @@ class OwnerAPI:
             raise HTTPException(422, f"the body is not JSON: {error}") from error
         except TaskError as error:
             raise HTTPException(404, str(error)) from error
+        except NotYetError as error:
+            raise HTTPException(503, str(error), {"Retry-After": "1"}) from error
         except SessionError as error:
             raise HTTPException(409, str(error)) from error
         base = str(request.base_url)
@@ -124,8 +128,8 @@ class OwnerAPI:
     async def tasks(self, request: Request) -> Response:
         """``GET /tasks``."""
         _owner_only(request)
-        cards = [task.card().model_dump(mode="json") for task in self._sessions.catalog]
-        return JSONResponse(cards)
+        cards = await run_sync(self._sessions.catalog.cards)
+        return JSONResponse([card.model_dump(mode="json") for card in cards])
 
     async def abandon(self, request: Request) -> Response:
         """``DELETE /sessions/{id}``."""
@@ -164,4 +168,4 @@ async def _health(_: Request) -> Response:
 
 async def _as_json(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)

@@ -24,7 +24,7 @@ from proctor import __version__
 from proctor.sandbox_backends.base import Sandbox
 from proctor.sandbox_backends.concurrency import alongside
 from proctor.schemas.errors import ProctorError, TaskError
-from proctor.schemas.task import Task
+from proctor.schemas.task import TaskCard
 from proctor.schemas.transcript import EventType
 from proctor.server.seat import Seat
 from proctor.server.session import Session
@@ -262,13 +262,14 @@ def _add_resources(server: MCPServer[Any]) -> None:
     @server.resource("task://{+task_id}", title="One task", mime_type="application/json")
     async def one(task_id: str) -> str:
         try:
-            task = _seat.get().task(task_id)
+            task, instructions = _seat.get().task(task_id)
         except TaskError as error:
             raise ResourceNotFoundError(str(error)) from error
-        return json.dumps({**_card(task), "instructions": task.instructions}, indent=2)
+        told = instructions or "start_task prepares its files, and shows them"
+        return json.dumps({**_card(task), "instructions": told}, indent=2)
 
 
-def _card(task: Task) -> dict[str, Any]:
+def _card(task: TaskCard) -> dict[str, Any]:
     """What anybody may know of a task before it is started."""
     return {
         "id": task.id,
@@ -287,7 +288,7 @@ def _add_prompt(server: MCPServer[Any]) -> None:
         if seat.bound:
             task_id = seat.session.task.id
             return f"Call status for the instructions of the task {task_id!r}, and solve it."
-        task = seat.task(task_id)
+        task, _ = seat.task(task_id)
         return (
             f"Call start_task with task_id {task.id!r}. Follow the instructions that it shows: "
             "read the code, run it, measure, mend what is wrong, and check that it worked. "

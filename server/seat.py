@@ -12,7 +12,7 @@ import anyio
 from proctor.sandbox_backends.base import Sandbox
 from proctor.schemas.errors import SessionError, TaskError
 from proctor.schemas.session import SessionRequest
-from proctor.schemas.task import Task
+from proctor.schemas.task import TaskCard
 from proctor.server.session import Session
 from proctor.server.sessions import Sessions
 
@@ -91,16 +91,19 @@ class Seat:
             await session.settled.wait()
         return session
 
-    def tasks(self) -> tuple[Task, ...]:
-        """The tasks that this client may know of."""
-        return (self.session.task,) if self.bound else tuple(self.sessions.catalog)
+    def tasks(self) -> tuple[TaskCard, ...]:
+        """The tasks that this client may know of; for none of them anything is prepared."""
+        catalog = self.sessions.catalog
+        return (catalog.card(self.session.task.id),) if self.bound else catalog.cards()
 
-    def task(self, task_id: str) -> Task:
-        """One of `tasks`.
+    def task(self, task_id: str) -> tuple[TaskCard, str | None]:
+        """One of `tasks`, and its instructions; those of a competition are known once it is read.
 
         Raises:
             TaskError: There is none of that id, as far as this client may know.
         """
         if self.bound and task_id != self.session.task.id:
             raise TaskError(f"there is no task {task_id!r} here")
-        return self.sessions.catalog[task_id]
+        catalog = self.sessions.catalog
+        told = catalog[task_id].instructions if catalog.at_hand(task_id) else None
+        return catalog.card(task_id), told

@@ -8,7 +8,7 @@ which holds the sandbox's context; clients come and go without touching it.
 import logging
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
+from proctor.evaluator.documents import listed
 from proctor.evaluator.feedback import standing
 from proctor.evaluator.grade import grade, invalid_grade
 from proctor.evaluator.work import Work
@@ -31,6 +32,7 @@ from proctor.schemas.errors import (
 )
 from proctor.schemas.grade import Grade
 from proctor.schemas.session import Ending, SessionRequest, Submission
+from proctor.server.preparing import Preparing
 from proctor.server.record import Record, earlier_attempts
 from proctor.server.session import Session
 from proctor.server.terms import Terms
@@ -44,6 +46,8 @@ ABANDON_WITHIN_S = 30.0
 GRADES_WITHIN_S = 60.0
 """How long a closing server waits for gradings that are under way."""
 GRADINGS_AT_ONCE = 2
+CHECKS_AT_ONCE = 4
+"""Checks of the form alone, which need not wait for gradings."""
 
 
 class Sessions:
@@ -68,6 +72,8 @@ class Sessions:
         self._by_id: dict[str, Session] = {}
         self._by_token: dict[str, Session] = {}
         self._gradings = anyio.CapacityLimiter(GRADINGS_AT_ONCE)
+        self._checks = anyio.CapacityLimiter(CHECKS_AT_ONCE)
+        self._preparing = Preparing(catalog, tasks, terms.wait_s)
 
     @classmethod
     @asynccontextmanager
@@ -98,10 +104,11 @@ class Sessions:
         """Open a session.
 
         Raises:
-            TaskError: There is no such task.
+            TaskError: There is no such task, or it cannot be prepared.
+            NotYetError: It is being prepared, which takes a while.
             SessionError: The label is taken.
         """
-        task = self.catalog[request.task_id]
+        task = await self._preparing.task(request.task_id)
         session_id = secrets.token_hex(8)
         label = request.label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         for other in self.all():
@@ -113,6 +120,7 @@ class Sessions:
         request = request.model_copy(update={"label": label})
         record = Record(self._records / label)
         session = Session(session_id, request, task, record, self._terms)
+        session.task_digest = self.catalog.card(task.id).digest
         who = (request.principal, task.id)
         self._attempts[who] += 1
         session.attempt = self._attempts[who]
@@ -174,13 +182,15 @@ class Sessions:
         place = session.record.directory / f"check-{session.checks}.tar.gz"
         try:
             async with self.working(session) as sandbox:
-                digest = await self._snapshot(session, sandbox, place)
+                digest, left_out = await self._snapshot(session, sandbox, place)
                 if before == "graded" and (remark := session.take_try()):
                     before = "validation"
-                async with self._gradings:
+                async with self._checks if before == "validity" else self._gradings:
                     said = await standing(self._work(session, place, digest), before)
         finally:
             place.unlink(missing_ok=True)
+        if left_out:
+            said.append(f"Not looked at, as they are no plain files: {listed(left_out)}.")
         text = "\n".join([*said, *([f"No points: {remark}."] if remark else [])])
         await session.record.append("checked", {"told": before, "text": text})
         await session.save()
@@ -352,11 +362,18 @@ class Sessions:
         )
 
     @staticmethod
-    async def _snapshot(session: Session, sandbox: Sandbox, place: Path) -> str:
-        """Keep the workspace as it is now; what runs in it goes on."""
+    async def _snapshot(
+        session: Session, sandbox: Sandbox, place: Path
+    ) -> tuple[str, Sequence[str]]:
+        """Keep the workspace as it is now; what runs in it goes on.
+
+        Returns:
+            Its digest, and what could not be kept.
+        """
         async with session.record.new_snapshot(place) as target:
-            await sandbox.snapshot(target, max_bytes=session.task.sandbox.workspace_bytes)
-        return target.hexdigest()
+            limit = session.task.sandbox.workspace_bytes
+            about = await sandbox.snapshot(target, max_bytes=limit)
+        return target.hexdigest(), about.skipped
 
     def _work(self, session: Session, snapshot: Path, digest: str) -> Work:
         """A hand-in that is not one yet; its seed is no other's."""

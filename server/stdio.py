@@ -2,12 +2,15 @@
 
 import os
 import signal
+from contextlib import suppress
 
 import anyio
 
+from proctor.schemas.errors import NotYetError
 from proctor.schemas.session import SessionRequest
 from proctor.server.mcp import build_server
 from proctor.server.seat import Seat
+from proctor.server.session import Session
 from proctor.server.sessions import Sessions
 
 
@@ -18,13 +21,20 @@ async def serve_stdio(sessions: Sessions, task_id: str | None = None) -> None:
         sessions: The server's.
         task_id: A task to open at once, which binds the client to it.
     """
-    session = await sessions.open(SessionRequest(task_id=task_id)) if task_id else None
+    session = await _opened(sessions, task_id) if task_id else None
     seat = Seat(sessions, session)
     server = build_server(lambda _: seat)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_on_signal, sessions)
         await server.run_stdio_async()
         tasks.cancel_scope.cancel()
+
+
+async def _opened(sessions: Sessions, task_id: str) -> Session:
+    """A session of the task, however long that takes to prepare."""
+    while True:
+        with suppress(NotYetError):
+            return await sessions.open(SessionRequest(task_id=task_id))
 
 
 async def _end_on_signal(sessions: Sessions) -> None:

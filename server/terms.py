@@ -24,9 +24,19 @@ class Terms:
     """The same for tasks without a policy."""
     judge: Judge | None = None
     """What reads prose; without one it stays ungraded."""
+    wait_s: float = 45.0
+    """How long one who asks for a task waits while it is prepared: clients give up on a call after
+    a minute."""
     seal: Callable[[SessionRecord], SessionRecord] = unsealed
     """Signs a record, where the operator has a key."""
 
     def feedback_on(self, task: Task) -> Feedback:
-        """What an agent that sits `task` may learn."""
-        return self.feedback or task.feedback or self.otherwise
+        """What an agent that sits `task` may learn.
+
+        Where neither operator nor task has a say, that a competition's file has the form asked for
+        is told: the sample submission, which agents have, shows it anyway.
+        """
+        said = self.feedback or task.feedback
+        if said is None and task.kind == "competition" and self.otherwise.before == "none":
+            return self.otherwise.model_copy(update={"before": "validity"})
+        return said or self.otherwise

@@ -57,7 +57,7 @@ def _unfinished(records: Path) -> Iterator[StoredSession]:
 
 
 async def _finish(stored: StoredSession, catalog: Catalog, backend: Backend, terms: Terms) -> None:
-    task = catalog[stored.record.task_id]
+    task = await run_sync(catalog.__getitem__, stored.record.task_id)
     if task.digest() != stored.record.task_digest:
         raise SessionError(f"the task {task.id!r} is another now")
     work = await run_sync(stored.work, task, backend, terms.judge)

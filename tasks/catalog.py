@@ -4,9 +4,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from anyio.to_thread import run_sync
+
 from proctor.evaluator.graders import check_options
 from proctor.schemas.errors import TaskError
-from proctor.schemas.task import Task
+from proctor.schemas.task import Task, TaskCard
+from proctor.tasks.competitions.definition import Definition
+from proctor.tasks.competitions.elsewhere import prepare_elsewhere
 from proctor.tasks.competitions.library import Competitions
 from proctor.tasks.formats.afterquery import read_afterquery
 from proctor.tasks.formats.directory import FILE, read_directory
@@ -34,6 +38,7 @@ class Catalog:
         self._competitions = competitions
         self._among = tuple(among)
         self._prepared: dict[str, Task] = {}
+        self._cards: dict[str, TaskCard] = {}
 
     @property
     def competitions(self) -> Competitions | None:
@@ -41,43 +46,95 @@ class Catalog:
         return self._competitions
 
     def offering(self, among: Sequence[str]) -> "Catalog":
-        """This catalog with some competitions on offer."""
-        return Catalog(self._sources, self._competitions, among)
+        """This catalog with these competitions on offer; what was read is not read again."""
+        other = Catalog(self._sources, self._competitions, among)
+        other._read, other._prepared, other._cards = self._read, self._prepared, self._cards
+        return other
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of all tasks that can be read, sorted."""
-        return tuple(sorted(self._read[0]))
+        """The ids of all tasks on offer, sorted; competitions need not be prepared yet."""
+        return tuple(sorted((*self._read[0], *self._declared[0])))
 
     @property
     def problems(self) -> tuple[TaskError, ...]:
         """Why some tasks cannot be read; they are not in the catalog."""
-        return self._read[1]
+        return (*self._read[1], *self._declared[1])
 
     def __getitem__(self, task_id: str) -> Task:
-        """The task of that id.
+        """The task of that id; one that is not `at_hand` is prepared, however long that takes.
 
         Raises:
-            TaskError: There is none.
+            TaskError: There is none, or it cannot be prepared.
         """
-        try:
-            return self._read[0][task_id]
-        except KeyError:
-            if self._competitions and task_id in self._competitions.ids:
-                return self._asked_for(task_id)
-            known = ", ".join(self.ids) or "none"
-            raise TaskError(f"there is no task {task_id!r}; the catalog has: {known}") from None
+        known = self._read[0].get(task_id) or self._prepared.get(task_id)
+        if known is not None:
+            return known
+        if self._competitions is None or self.at_hand(task_id):
+            raise self._unknown(task_id)
+        task = _checked(self._competitions.task(task_id), task_id)
+        return self._prepared.setdefault(task_id, task)
 
     def __iter__(self) -> Iterator[Task]:
-        """Every task, by id."""
-        return (self._read[0][task_id] for task_id in self.ids)
+        """Every task on offer, by id; competitions are prepared."""
+        return (self[task_id] for task_id in self.ids)
 
-    def _asked_for(self, task_id: str) -> Task:
-        if self._competitions is None:
-            raise TaskError(f"there are no competitions here, and so no {task_id!r}")
-        if task_id not in self._prepared:
-            self._prepared[task_id] = _checked(self._competitions.task(task_id), task_id)
-        return self._prepared[task_id]
+    @property
+    def read(self) -> tuple[Task, ...]:
+        """The tasks of the sources, by id."""
+        return tuple(self._read[0][task_id] for task_id in sorted(self._read[0]))
+
+    def at_hand(self, task_id: str) -> bool:
+        """Whether nothing of that id is left to be prepared or read; so too where there is none."""
+        return (
+            task_id in self._read[0]
+            or task_id in self._prepared
+            or self._competitions is None
+            or task_id not in self._competitions.ids
+        )
+
+    async def prepare(self, task_id: str) -> None:
+        """Have a task `at_hand`: files are made in another process, and read in a thread.
+
+        Raises:
+            TaskError: As for getting it.
+        """
+        if self._competitions is not None and not self.at_hand(task_id):
+            await prepare_elsewhere(self._competitions, task_id)
+        await run_sync(self.__getitem__, task_id)
+        await run_sync(self.card, task_id)
+
+    def cards(self) -> tuple[TaskCard, ...]:
+        """What is on offer, by id; nothing is prepared for it."""
+        return tuple(self.card(task_id) for task_id in self.ids)
+
+    def card(self, task_id: str) -> TaskCard:
+        """What there is to know of a task without preparing it.
+
+        Raises:
+            TaskError: There is none, or it is not well declared.
+        """
+        if self._competitions is not None and not self.at_hand(task_id):
+            return self._competitions.definition(task_id).card()
+        if task_id not in self._cards:
+            self._cards[task_id] = self[task_id].card()
+        return self._cards[task_id]
+
+    def _unknown(self, task_id: str) -> TaskError:
+        known = ", ".join(self.ids) or "none"
+        return TaskError(f"there is no task {task_id!r}; the catalog has: {known}")
+
+    @cached_property
+    def _declared(self) -> tuple[dict[str, Definition], tuple[TaskError, ...]]:
+        declared: dict[str, Definition] = {}
+        problems: list[TaskError] = []
+        for task_id in self._among:
+            try:
+                if self._competitions is not None:
+                    declared[task_id] = self._competitions.definition(task_id)
+            except TaskError as error:
+                problems.append(error)
+        return declared, tuple(problems)
 
     @cached_property
     def _read(self) -> tuple[dict[str, Task], tuple[TaskError, ...]]:
@@ -95,11 +152,6 @@ class Catalog:
                 problems.append(TaskError(f"{taken}; give one of the two another id"))
                 continue
             tasks[task.id], places[task.id] = task, place
-        for task_id in self._among:
-            try:
-                tasks[task_id] = self._asked_for(task_id)
-            except TaskError as error:
-                problems.append(error)
         return tasks, tuple(problems)
 
 

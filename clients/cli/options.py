@@ -105,14 +105,6 @@ def with_problems_told(catalog: "Catalog") -> "Catalog":
     return catalog
 
 
-def with_prepared(catalog: "Catalog") -> "Catalog":
-    """The catalog with those competitions on offer whose files are there."""
-    library = catalog.competitions
-    if library is None:
-        return catalog
-    return with_problems_told(catalog.offering([i for i in library.ids if library.is_prepared(i)]))
-
-
 def with_options(group: "type[DataclassInstance]", argument: str) -> Callable[[Command], Command]:
     """Give a command the options that a dataclass's fields describe.
 

@@ -8,6 +8,7 @@ import typer
 from proctor.clients.cli.agent_options import AgentOptions, other_agents, with_agent_options
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.model_options import ModelOptions, model_agents, with_model_options
+from proctor.clients.cli.offering import with_prepared
 from proctor.clients.cli.options import (
     DataOption,
     TasksOption,
@@ -106,9 +107,10 @@ def run(
     other = OtherServer(server) if server else None
     if not other:
         catalog = with_problems_told(choice.offered(catalog, patterns or []))
-    cards = choice.chosen(
-        other.cards() if other else [task.card() for task in catalog], patterns or []
-    )
+    cards = choice.chosen(other.cards() if other else catalog.cards(), patterns or [])
+    if not other:
+        catalog = with_prepared(catalog, cards)
+        cards = [catalog.card(card.id) for card in cards]
     turns = {card.id: card.limits.turns for card in cards}
     budget = limits.budget()
     sitting = model_agents(modelling, turns.__getitem__, budget)

@@ -1,7 +1,7 @@
 """Which tasks a run is of: options, and what they choose."""
 
 import fnmatch
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,6 @@ from proctor.clients.cli.options import usage_error, with_options
 if TYPE_CHECKING:
     from proctor.schemas.task import TaskCard
     from proctor.tasks.catalog import Catalog
-    from proctor.tasks.competitions.definition import Definition
 
 PANEL = "Tasks"
 
@@ -48,7 +47,20 @@ class TaskChoice:
     ] = None
     split: Annotated[
         str | None,
-        typer.Option(metavar="NAME", rich_help_panel=PANEL, help="Of this split of the tasks."),
+        typer.Option(
+            metavar="NAME|FILE",
+            rich_help_panel=PANEL,
+            help="Of this split of the tasks, or of the ids that FILE lists, one in a line.",
+        ),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            rich_help_panel=PANEL,
+            help="None whose id this glob matches, 'competition/' left out or not. May be "
+            "repeated.",
+        ),
     ] = None
     limit: Annotated[
         int | None,
@@ -61,7 +73,7 @@ class TaskChoice:
         return [Path(each) for each in self.task or () if _is_place(each)]
 
     def offered(self, catalog: "Catalog", patterns: Sequence[str]) -> "Catalog":
-        """The catalog with those competitions on offer that are asked for.
+        """The catalog with competitions on offer, where some may be asked for.
 
         A pattern must match their ids or, without patterns, an option must select them: preparing
         them takes time.
@@ -70,12 +82,7 @@ class TaskChoice:
         wanted = [*patterns, *(each for each in self.task or () if not _is_place(each))]
         if library is None or not (wanted or self.kind or self.category or self.split):
             return catalog
-        ids = [
-            task_id
-            for task_id in library.ids
-            if any(fnmatch.fnmatchcase(task_id, each) for each in wanted or ["*"])
-        ]
-        return catalog.offering([each for each in ids if self._takes(library.definition(each))])
+        return catalog.offering(library.ids)
 
     def chosen(self, cards: "Sequence[TaskCard]", patterns: Sequence[str]) -> "list[TaskCard]":
         """The tasks to be worked, in the order in which they are asked for.
@@ -85,17 +92,46 @@ class TaskChoice:
         by_id = {card.id: card for card in cards}
         wanted = [*patterns, *(each for each in self.task or () if not _is_place(each))]
         ids = dict.fromkeys(_matching(list(by_id), wanted or ["*"]))
-        found = [by_id[task_id] for task_id in ids if self._takes(by_id[task_id])]
+        listed = self._listed(by_id)
+        found = [by_id[each] for each in ids if self._takes(by_id[each], listed)]
         if not found:
             usage_error(f"no task is left: {self._left(cards)}")
-        return found[: self.limit]
+        self._check_excluded([card.id for card in found])
+        left = [card for card in found if not _matches(card.id, self.exclude or ())]
+        if not left:
+            usage_error(f"no task is left: --exclude {' '.join(self.exclude or ())} takes all")
+        return left[: self.limit]
 
-    def _takes(self, card: "TaskCard | Definition") -> bool:
+    def _takes(self, card: "TaskCard", listed: Container[str] | None) -> bool:
+        in_split = card.id in listed if listed is not None else self.split in (None, *card.splits)
         return (
             (self.kind is None or card.kind == self.kind.value)
             and (self.category is None or card.category == self.category)
-            and (self.split is None or self.split in card.splits)
+            and in_split
         )
+
+    def _listed(self, known: "Mapping[str, TaskCard]") -> Container[str] | None:
+        """The tasks that a file lists, where the split is one; unknown names are refused."""
+        if self.split is None or not Path(self.split).is_file():
+            return None
+        try:
+            lines = Path(self.split).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            usage_error(f"--split {self.split} cannot be read: {error}")
+        found: set[str] = set()
+        for name in filter(None, (line.partition("#")[0].strip() for line in lines)):
+            matching = [each for each in known if each in (name, f"competition/{name}")]
+            if not matching:
+                usage_error(
+                    f"--split {self.split}: no task is called {name!r}; {_near(name, known)}"
+                )
+            found.update(matching)
+        return found
+
+    def _check_excluded(self, ids: Sequence[str]) -> None:
+        for pattern in self.exclude or ():
+            if not any(_matches(each, [pattern]) for each in ids):
+                usage_error(f"--exclude {pattern!r} matches no task; {_near(pattern, ids)}")
 
     def _left(self, cards: "Sequence[TaskCard]") -> str:
         read: dict[str, tuple[str | None, Callable[[TaskCard], Sequence[str]]]] = {
@@ -116,15 +152,26 @@ with_task_choice = with_options(TaskChoice, "choice")
 
 
 def _matching(ids: Sequence[str], patterns: Sequence[str]) -> Iterator[str]:
-    from difflib import get_close_matches
-
     for pattern in patterns:
         matching = fnmatch.filter(ids, pattern)
         if not matching:
-            near = get_close_matches(pattern, ids, n=3, cutoff=0.5)
-            meant = f"did you mean {' or '.join(near)}?" if near else "see 'proctor tasks list'"
-            usage_error(f"no task matches {pattern!r}; {meant}")
+            usage_error(f"no task matches {pattern!r}; {_near(pattern, ids)}")
         yield from matching
+
+
+def _matches(task_id: str, patterns: Sequence[str]) -> bool:
+    names = (task_id, task_id.removeprefix("competition/"))
+    return any(fnmatch.fnmatchcase(name, each) for each in patterns for name in names)
+
+
+def _near(name: str, ids: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    whole = {each.removeprefix("competition/"): each for each in ids}
+    near = get_close_matches(name.removeprefix("competition/"), whole, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(whole[each] for each in near)}?"
+    return "see 'proctor tasks list' and 'proctor competitions list'"
 
 
 def _values(

@@ -59,6 +59,15 @@ class SandboxOptions:
             min=0, metavar="N", rich_help_panel=PANEL, help="GPUs of each sandbox, over any task's."
         ),
     ] = None
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=PANEL,
+            help="The container image of each sandbox, over any task's; any with Python >= 3.9 as "
+            "python3.",
+        ),
+    ] = None
     gpu_driver: Annotated[
         str | None,
         typer.Option(rich_help_panel=PANEL, help="The container engine's GPU driver: nvidia."),
@@ -95,6 +104,7 @@ class SandboxOptions:
                 cpus=self.cpus,
                 memory_bytes=memory,
                 gpus=1 if self.backend == "gpu" and self.gpus is None else self.gpus,
+                image=self.image,
                 gpu_driver=self.gpu_driver,
                 allow_private=tuple(self.allow_private or ()),
                 container=settings,
@@ -190,7 +200,7 @@ async def _docker(
     connected = DockerBackend.connected(overrides, complain, egress)
     found = await stack.enter_async_context(connected)
     try:
-        await found.prepare(may_build=build or must)
+        await found.prepare(overrides.image, may_build=build or must)
     except SandboxStartError as error:
         complain(f"proctor: an engine for containers answers, but is not used: {error}")
         raise
@@ -206,6 +216,8 @@ def _local(options: SandboxOptions, overrides: "Overrides") -> "Opener":
     sweep()
     if overrides.container:
         usage_error("--container-settings go with containers, of which there are none here")
+    if overrides.image:
+        usage_error("--image goes with containers, of which there are none here")
     problem = None if options.backend == "none" else bubblewrap_problem()
     if options.backend != "none" and problem is None:
         egress = Egress(allow_private=overrides.allow_private)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
+from proctor.clients.cli.offering import CompetitionsOption, with_competitions
 from proctor.clients.cli.options import (
     TasksOption,
     catalog_of,
     complain,
     made_directory,
     usage_error,
-    with_prepared,
 )
 from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
 from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, terms_of
@@ -23,6 +23,7 @@ from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, terms_of
 if TYPE_CHECKING:
     from proctor.server.sessions import Sessions
     from proctor.server.terms import Terms
+    from proctor.tasks.catalog import Catalog
 
 TOKEN_VARIABLE = "PROCTOR_TOKEN"  # noqa: S105 - the name of a variable
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -48,6 +49,7 @@ def serve(
         str | None, typer.Option(help="On stdio: open this task at once and offer no other.")
     ] = None,
     tasks: TasksOption = None,
+    competitions: CompetitionsOption = "prepared",
     feedback: FeedbackOption = None,
     sign_key: SignKeyOption = None,
     data: Annotated[
@@ -64,7 +66,8 @@ def serve(
 
     logging.basicConfig(level=logging.WARNING, format="proctor: %(levelname)s: %(message)s")
     terms = terms_of(feedback, sign_key, judge_of(judging), after="none" if http else "score")
-    serving = _Serving(tasks, sandboxes, data, terms, may_build=http)
+    catalog = with_competitions(catalog_of(tasks), competitions)
+    serving = _Serving(catalog, sandboxes, data, terms, may_build=http)
     if http:
         if task:
             usage_error("--task goes with stdio; over HTTP, open sessions with POST /sessions")
@@ -78,14 +81,14 @@ class _Serving:
 
     def __init__(
         self,
-        tasks: list[Path] | None,
+        catalog: "Catalog",
         sandboxes: SandboxOptions,
         data: Path | None,
         terms: "Terms",
         *,
         may_build: bool,
     ) -> None:
-        self._tasks = tasks
+        self._catalog = catalog
         self._sandboxes = sandboxes
         self._data = data
         self._terms = terms
@@ -100,11 +103,10 @@ class _Serving:
 
         data = self._data or platformdirs.user_data_path("proctor", appauthor=False)
         records = made_directory(data.absolute() / "sessions", "--data")
-        catalog = with_prepared(catalog_of(self._tasks))
-        specs = [task.sandbox for task in catalog]
+        specs = [task.sandbox for task in self._catalog.read]
         async with (
             backend_of(self._sandboxes, specs, may_build=self._may_build) as backend,
-            Sessions.serving(catalog, backend, records, self._terms) as sessions,
+            Sessions.serving(self._catalog, backend, records, self._terms) as sessions,
         ):
             complain(f"proctor: sessions are kept in {records}")
             yield sessions

@@ -1,6 +1,7 @@
 """The engine that holds sessions in this process, against a server it reaches over HTTP."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -46,7 +47,8 @@ class InProcess:
     """How a session is asked for."""
     ends_at: float = float("inf")
     """When agents' work is handed in as it is, by `time.monotonic`."""
-    _opening: anyio.Lock = field(default_factory=anyio.Lock)
+    _opening: dict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
+    """By task: one may have to be prepared first, for which others need not wait."""
 
     async def hold(self, attempt: Attempt, tell: Tell) -> RunResult:
         """See `proctor.clients.runs.engine.Engine`."""
@@ -75,8 +77,8 @@ class InProcess:
         )
 
     async def open(self, attempt: Attempt) -> SessionTicket:
-        """Open a session; one after the other, so that attempts are counted in order."""
-        async with self._opening:
+        """Open a session; of a task one after the other, so that attempts count in order."""
+        async with self._opening[attempt.task_id]:
             return await self.owner.open(self.request(attempt))
 
 

@@ -16,6 +16,9 @@ POLL_S = 0.25
 TIMEOUT_S = 120.0
 """More than the server takes to close a session that something still runs in."""
 
+NOT_YET = 503
+"""The status that says to ask again."""
+
 TICKET, RECORD = TypeAdapter(SessionTicket), TypeAdapter(SessionRecord)
 RECORDS = TypeAdapter(tuple[SessionRecord, ...])
 CARDS = TypeAdapter(tuple[TaskCard, ...])
@@ -37,7 +40,7 @@ class Owner:
             yield cls(http)
 
     async def open(self, request: SessionRequest) -> SessionTicket:
-        """Open a session.
+        """Open a session; waits while the server prepares its task.
 
         Raises:
             SessionError: The server refuses.
@@ -89,7 +92,8 @@ class Owner:
     async def _ask(self, method: str, path: str, body: SessionRequest | None = None) -> bytes:
         json = body.model_dump() if body else None
         try:
-            response = await self._request(method, path, json)
+            while (response := await self._request(method, path, json)).status_code == NOT_YET:  # noqa: ASYNC110 - as above
+                await anyio.sleep(float(response.headers.get("Retry-After", POLL_S)))
         except httpx2.HTTPError as error:
             problem = f"{type(error).__name__}: {error}"
             raise SessionError(f"the server does not answer: {problem}") from error

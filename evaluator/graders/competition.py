@@ -71,6 +71,11 @@ async def validate(work: Work, options: Options) -> None:
     Raises:
         SubmissionError: The submission has not the form asked for.
     """
+    key = (__name__, "form", options.path, options.sample)  # once for all steps
+    await work.once(key, lambda: _checked(work, options))
+
+
+async def _checked(work: Work, options: Options) -> None:
     competition, _ = _declared(work.task, options)
     sample = work.task.grading[options.sample]
     async with work.file(options.path, max_bytes=MAX_BYTES) as file:

@@ -14,7 +14,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -22,9 +22,9 @@ from proctor.evaluator.medals import thresholds_of
 from proctor.schemas.base import Value
 from proctor.schemas.competition import Competition, Form, ScoredBy, Thresholds, Upstream
 from proctor.schemas.errors import TaskError
-from proctor.schemas.sandbox import MEBIBYTE
-from proctor.schemas.task import Limits, TaskKind
+from proctor.schemas.task import Limits, TaskCard, TaskKind
 from proctor.tasks.competitions.recipe import RawFiles, Recipe
+from proctor.tasks.competitions.usual import with_usual
 from proctor.tasks.formats.reading import read_text, validated
 
 FILE, DESCRIPTION, LEADERBOARD = "competition.toml", "description.md", "leaderboard.csv"
@@ -94,9 +94,24 @@ class CompetitionFile(Value):
     awards_medals: bool = True
     """Whether Kaggle itself did."""
     upstream: Upstream = Upstream()
-    limits: Limits = Limits()
-    memory_bytes: int = Field(default=4096 * MEBIBYTE, gt=0)
+    limits: Limits
+    """As its kind usually has them, where nothing is said."""
+    memory_bytes: int = Field(gt=0)
+    """The sandbox's; as usual, where nothing is said."""
+    workspace_bytes: int = Field(gt=0)
+    """What an agent may leave in the workspace; as usual, where nothing is said."""
+    cpus: float | None = Field(default=None, gt=0)
+    """The sandbox's; None for all that the machine has."""
+    gpus: int = Field(default=0, ge=0)
+    """GPUs without which it cannot be worked."""
     issues: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_usual(cls, declared: Any) -> Any:  # noqa: ANN401 - TOML
+        if not isinstance(declared, Mapping):
+            return declared
+        return with_usual(cast("Mapping[str, Any]", declared))
 
     @model_validator(mode="after")
     def _prepared_in_one_way(self) -> "CompetitionFile":
@@ -167,6 +182,19 @@ class Definition(Value):
         if self.file.source is None or self.file.split is None:
             raise TaskError(f"{self.task_id}: its rows come from raw files, not from a source")
         return self.file.source, self.file.split
+
+    def card(self) -> TaskCard:
+        """Its task's, as far as it is known before its files are made."""
+        return TaskCard(
+            id=self.task_id,
+            title=self.file.title,
+            kind=self.kind,
+            category=self.category,
+            splits=self.splits,
+            digest="",
+            limits=self.file.limits,
+            description=self.file.summary,
+        )
 
 
 def read_definition(place: Path, *, ranked: bool = True) -> Definition:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from proctor.schemas.errors import TaskError
 from proctor.schemas.task import Task
 from proctor.tasks.competitions.definition import FILE, Definition, read_definition
-from proctor.tasks.competitions.prepared import is_whole, place_of
+from proctor.tasks.competitions.prepared import MANIFEST, is_whole, place_of
 from proctor.tasks.competitions.task import task_of
 
 BUNDLED = Path(__file__).parent / "offline"
@@ -41,6 +41,7 @@ class Competitions:
         self.data = data
         self._sources = tuple(sources)
         self._download = download
+        self._read: dict[str, Definition] = {}
 
     @cached_property
     def _places(self) -> dict[str, Path]:
@@ -53,17 +54,32 @@ class Competitions:
         return tuple(sorted(self._places))
 
     def definition(self, name: str) -> Definition:
-        """A competition as it is declared.
+        """A competition as it is declared, read once.
 
         Raises:
             TaskError: There is none of that name, or it is not well declared.
         """
+        task_id = PREFIX + name.removeprefix(PREFIX)
+        if task_id in self._read:
+            return self._read[task_id]
         try:
-            place = self._places[PREFIX + name.removeprefix(PREFIX)]
+            place = self._places[task_id]
         except KeyError:
             known = ", ".join(each.removeprefix(PREFIX) for each in self.ids)
             raise TaskError(f"there is no competition {name!r}; there are: {known}") from None
-        return read_definition(place)
+        return self._read.setdefault(task_id, read_definition(place))
+
+    def is_there(self, name: str) -> bool:
+        """Whether its files were prepared; `is_prepared` also looks whether they are whole.
+
+        Never, where there is no such competition or it is not well declared.
+        """
+        if not (self.data / name.removeprefix(PREFIX)).is_dir():  # most declarations stay unread
+            return False
+        try:
+            return (place_of(self.definition(name), self.data) / MANIFEST).is_file()
+        except TaskError:
+            return False
 
     def is_prepared(self, name: str) -> bool:
         """Whether its files are there; never, where there is no such or it is not well declared."""

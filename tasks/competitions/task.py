@@ -6,7 +6,7 @@ from pathlib import Path
 
 from proctor.schemas.errors import TaskError
 from proctor.schemas.rubric import Criterion, Message, Rubric
-from proctor.schemas.sandbox import MEBIBYTE, Mount, SandboxSpec
+from proctor.schemas.sandbox import Mount, SandboxSpec
 from proctor.schemas.task import Solution, Task
 from proctor.tasks.competitions.definition import Definition
 from proctor.tasks.competitions.prepared import (
@@ -57,7 +57,11 @@ def task_of(definition: Definition, place: Path) -> Task:
         splits=file.splits,
         prompt=(Message(content=_instructions(definition, manifest, sample)),),
         sandbox=SandboxSpec(
-            mounts=(mount,), memory_bytes=file.memory_bytes, workspace_bytes=512 * MEBIBYTE
+            mounts=(mount,),
+            memory_bytes=file.memory_bytes,
+            workspace_bytes=file.workspace_bytes,
+            cpus=file.cpus,
+            gpus=file.gpus,
         ),
         limits=file.limits,
         rubric=Rubric(criteria=tuple(_criteria())),

@@ -61,14 +61,16 @@ def serving(mini_task: Path, tmp_path: Path, any_backend: Backend) -> Serving:
         feedback: str | None = None,
         tasks: Path | None = None,
         backend: Backend = any_backend,
+        catalog: Catalog | None = None,
+        wait_s: float = 45.0,
     ) -> AsyncGenerator[Server]:
         records = tmp_path / "records"
         policy = Feedback.written(feedback) if feedback else None
-        terms = Terms(feedback=policy, otherwise=Feedback(after="score"))
+        terms = Terms(feedback=policy, otherwise=Feedback(after="score"), wait_s=wait_s)
         listener = bind("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        catalog = Catalog([tasks or mini_task.parent])
-        async with Sessions.serving(catalog, backend, records, terms) as sessions:
+        offered = catalog or Catalog([tasks or mini_task.parent])
+        async with Sessions.serving(offered, backend, records, terms) as sessions:
             app = build_app(sessions, owner_token=OWNER_TOKEN)
             async with listening(app, listener):
                 yield Server(url, sessions, records)

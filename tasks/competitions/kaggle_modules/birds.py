@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pandas as pd
 import polars as pl
-from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
 
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
 
 ROOT = "mlsp_contest_dataset/"
 ESSENTIAL, SUPPLEMENTAL = "essential_data/", "supplemental_data/"

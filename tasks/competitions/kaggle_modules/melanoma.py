@@ -6,9 +6,9 @@ They hold its labels, too, so agents get the other files alone, and the pictures
 from pathlib import PurePosixPath
 
 import polars as pl
+
 from proctor.tasks.competitions.output import Output
 from proctor.tasks.competitions.raw import Raw
-
 from proctor.tasks.competitions.tfrecords import texts
 
 ID, TARGET = "image_name", "target"

@@ -8,10 +8,10 @@ import re
 from typing import NamedTuple
 
 import polars as pl
-from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
 
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.output import Output
+from proctor.tasks.competitions.raw import Raw
 
 NAME = re.compile(
     r".*/((\d{8})_(\d{6})_(\d+)s(\d+)ms)_TRAIN(\d+)_([01])\.aif", re.ASCII | re.DOTALL

@@ -1,0 +1,84 @@
+"""Which competitions are on offer, beside the tasks of the catalog, and having them prepared."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from proctor.clients.cli.options import usage_error, with_problems_told
+
+if TYPE_CHECKING:
+    from proctor.schemas.task import TaskCard
+    from proctor.tasks.catalog import Catalog
+
+CompetitionsOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="prepared|all|none|ID,...|SPLIT",
+        help="Competitions on offer; one that is not prepared is when its first session begins.",
+    ),
+]
+
+
+def with_competitions(catalog: "Catalog", wanted: str) -> "Catalog":
+    """The catalog with competitions on offer; ends with exit code 2 where there are no such.
+
+    Args:
+        catalog: The tasks.
+        wanted: ``prepared`` for those whose files are there, ``all``, ``none``, or ids, globs and
+            splits with commas between them.
+    """
+    library = catalog.competitions
+    if library is None:
+        if wanted not in ("prepared", "none"):
+            usage_error("--competitions goes with the bundled tasks, not with --tasks")
+        return catalog
+    if wanted == "prepared":
+        chosen = [each for each in library.ids if library.is_there(each)]
+    else:
+        everything = catalog.offering(library.ids)
+        chosen = [] if wanted == "none" else _named(everything, wanted)
+    return with_problems_told(catalog.offering(chosen))
+
+
+def with_prepared(catalog: "Catalog", cards: "Sequence[TaskCard]") -> "Catalog":
+    """The catalog with those competitions on offer that are among `cards`, each prepared.
+
+    Ends with exit code 2 where one cannot be.
+    """
+    from proctor.schemas.errors import TaskError
+
+    library = catalog.competitions
+    chosen = [card.id for card in cards if library and card.id in library.ids]
+    for task_id in chosen:
+        try:
+            catalog[task_id]
+        except TaskError as error:
+            usage_error(f"{error} (--exclude {task_id} goes on without it)")
+    return catalog.offering(chosen)
+
+
+def _named(catalog: "Catalog", wanted: str) -> list[str]:
+    from difflib import get_close_matches
+    from fnmatch import fnmatchcase
+
+    from proctor.tasks.competitions.library import PREFIX
+
+    splits = {card.id: card.splits for card in catalog.cards() if card.kind == "competition"}
+    names = {each: each.removeprefix(PREFIX) for each in splits}
+    chosen: dict[str, None] = {}
+    for name in filter(None, (each.strip().removeprefix(PREFIX) for each in wanted.split(","))):
+        matching = [
+            each
+            for each in splits
+            if name == "all" or name in splits[each] or fnmatchcase(names[each], name)
+        ]
+        if not matching:
+            known = sorted({*names.values(), *(each for of in splits.values() for each in of)})
+            near = get_close_matches(name, known, n=3, cutoff=0.5) or known[:10]
+            usage_error(
+                f"--competitions: there is no competition or split {name!r}; "
+                f"there are: {', '.join(near)}"
+            )
+        chosen.update(dict.fromkeys(matching))
+    return list(chosen)

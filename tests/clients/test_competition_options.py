@@ -1,0 +1,176 @@
+"""Which competitions are on offer or worked, and what they may use, by the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+
+from proctor.clients.cli.run_tasks import Kind, TaskChoice
+from proctor.schemas.sandbox import Overrides, SandboxSpec
+from proctor.schemas.task import Limits, TaskCard
+from proctor.tasks.competitions.library import BUNDLED, Competitions
+
+ONE = "cell-samples"
+LOOK = """
+import os
+print("seen:", [each for each in {places} if os.path.exists(each)])
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one competition is prepared."""
+    place = tmp_path_factory.mktemp("competitions")
+    Competitions(place).prepare(ONE)
+    return place
+
+
+@pytest.fixture
+def proctor(proctor_command: list[str], tmp_path: Path, data: Path) -> Any:
+    def run(*arguments: str, expect: int = 0) -> str:
+        result = subprocess.run(
+            [*proctor_command, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=300,
+            check=False,
+            env={**os.environ, "COLUMNS": "160", "PROCTOR_COMPETITIONS": str(data)},
+        )
+        assert result.returncode == expect, result.stdout + result.stderr
+        return result.stdout if expect == 0 else result.stderr
+
+    return run
+
+
+def card(name: str, *splits: str) -> TaskCard:
+    return TaskCard(
+        id=name, title=name, kind="competition", category="low", splits=splits, digest="",
+        limits=Limits(),
+    )  # fmt: skip
+
+
+CARDS = [card(f"competition/{name}", "lite") for name in ("a-one", "a-two", "b-one")]
+
+
+def chosen(**options: Any) -> list[str]:
+    found = TaskChoice(kind=Kind.COMPETITION, **options).chosen(CARDS, [])
+    return [each.id.removeprefix("competition/") for each in found]
+
+
+def test_what_is_excluded_is_left_out_whether_its_prefix_is_written_or_not() -> None:
+    assert chosen(exclude=["a-*"]) == ["b-one"]
+    assert chosen(exclude=["competition/a-one", "b-one"], split="lite") == ["a-two"]
+    assert chosen(exclude=["a-one"], limit=1) == ["a-two"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"exclude": ["a-tow"]}, "--exclude 'a-tow' matches no task; did you mean competition/a-"),
+        ({"exclude": ["*"]}, "no task is left: --exclude * takes all"),
+        ({"split": "dev"}, "--split dev (there are: lite)"),
+    ],
+)
+def test_a_choice_that_leaves_nothing_or_misspells_is_refused(
+    options: dict[str, Any], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BaseException, match="2"):
+        chosen(**options)
+    assert problem in capsys.readouterr().err
+
+
+def test_a_split_may_be_a_file_of_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = tmp_path / "mine.txt"
+    listed.write_text("b-one\n\n# not a-one\ncompetition/a-two  # this one\n", "utf-8")
+    assert chosen(split=str(listed)) == ["a-two", "b-one"]
+    listed.write_text("b-one\nb-oen\n", "utf-8")
+    with pytest.raises(BaseException, match="2"):
+        chosen(split=str(listed))
+    assert "no task is called 'b-oen'; did you mean competition/b-one" in capsys.readouterr().err
+
+
+def test_a_run_prepares_only_what_it_works(proctor: Any, tmp_path: Path) -> None:
+    options = ["--split", "offline", "--exclude", "kiln-*", "--exclude", "ward-*", "--limit", "1"]
+    place = tmp_path / "data"
+    proctor("run", *options, "--agent", "noop", "--data", str(place), "--out", "run", "--no-eval")
+    assert [path.name for path in place.iterdir()] == ["card-holds"]
+    assert list(json.loads((tmp_path / "run/run.json").read_text())["tasks"]) == [
+        "competition/card-holds"
+    ]
+
+
+def test_a_run_that_cannot_prepare_says_why_and_how_to_go_on_without(
+    proctor: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    said = proctor("run", f"competition/{ONE}", "--data", "file", expect=2)
+    assert "choose another place with --data" in said
+    assert f"--exclude competition/{ONE} goes on without it" in said
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("prepared", {ONE}),
+        ("none", set[str]()),
+        (
+            "offline",
+            {path.name for path in BUNDLED.iterdir() if (path / "competition.toml").exists()},
+        ),
+        ("kiln-gas, competition/pump-*", {"kiln-gas", "pump-faults"}),
+    ],
+)
+async def test_a_server_offers_the_competitions_that_it_is_told_to(
+    proctor_command: list[str], data: Path, tmp_path: Path, wanted: str, offered: set[str]
+) -> None:
+    command = [*proctor_command, "serve", "--competitions", wanted, "--data", str(tmp_path / "own")]
+    environment = {**os.environ, "PROCTOR_COMPETITIONS": str(data)}
+    transport = StdioTransport(command[0], command[1:], env=environment, keep_alive=False)
+    async with Client(transport, timeout=60) as client:
+        told = str((await client.call_tool("list_tasks", {})).content[0])
+    names = {each.split(":")[0] for each in told.split("competition/")[1:]}
+    assert names == offered
+    assert [path.name for path in data.iterdir()] == [ONE]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--competitions", "kiln-gsa"], "no competition or split 'kiln-gsa'; there are: kiln-gas"),
+        (["--competitions", "all", "--tasks", "."], "goes with the bundled tasks"),
+        (["--image", "x:y", "--backend", "bubblewrap"], "--image goes with containers"),
+    ],
+)
+def test_a_server_refuses_what_it_cannot_offer(
+    proctor: Any, options: list[str], problem: str
+) -> None:
+    assert problem in proctor("serve", *options, expect=2)
+
+
+def test_an_image_is_set_over_any_tasks() -> None:
+    spec = SandboxSpec(image="its/own:1")
+    assert Overrides(image="mine:2").applied_to(spec).image == "mine:2"
+    assert Overrides().applied_to(spec).image == "its/own:1"
+
+
+def test_an_agents_process_sees_nothing_of_the_data_directory(
+    proctor: Any, tmp_path: Path, data: Path
+) -> None:
+    private = next(data.rglob("private"))
+    places = [data, private, private / "answers.csv", BUNDLED, BUNDLED / ONE / "leaderboard.csv"]
+    (tmp_path / "look.py").write_text(LOOK.format(places=[*map(str, places)]), "utf-8")
+    command = f"{sys.executable} look.py"
+    told = proctor(
+        "run", f"competition/{ONE}", "--agent-command", f"{command} {places[2]}", expect=2
+    )
+    assert "which no agent may see" in told
+    proctor("run", f"competition/{ONE}", "--agent-command", command, "--out", "run", "--no-eval")
+    (log,) = (tmp_path / "run").rglob("agent.log")
+    assert "seen: []" in log.read_text("utf-8")
