@@ -9,9 +9,7 @@ from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
-import polars as pl
-
-from proctor.evaluator.answers import ANY_NUMBER, read_answers, target_types
+from proctor.evaluator.answers import ANY_NUMBER, read_answers, submitted_types, target_types
 from proctor.evaluator.medals import award, rounded, standing, told_direction
 from proctor.evaluator.submissions import aligned, read_csv
 from proctor.evaluator.upstream import upstream_score
@@ -64,8 +62,7 @@ def strict_score(competition: Competition, submission: Path, answers: Path) -> f
     truth = read_answers(competition, answers)
     most = truth.height * (EXTRA_ROWS if form.unknown == "ignored" else 2) + 1
     wanted = (*form.ids, *form.targets)
-    kinds = {each: pl.Int64 for each in form.ids if truth[each].dtype == pl.Int64}
-    table = read_csv(submission, name, wanted, most, {**kinds, **target_types(competition)})
+    table = read_csv(submission, name, wanted, most, *submitted_types(competition, truth))
     table = aligned(table, truth, form, name)
     arrays = (
         true_values(competition, truth),
