@@ -1,9 +1,10 @@
 """A competition of Kaggle's as MLE-bench offers it: what is handed in, and what it is worth."""
 
 from collections.abc import Mapping
+from math import isfinite, isnan
 from typing import Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Field, field_serializer, model_validator
 
 from proctor.schemas.base import Value
 
@@ -110,13 +111,11 @@ class Competition(Value):
     """What is known to be wrong with it."""
 
 
-class CompetitionReport(Value):
+class Earned(Value):
     """What a submission earned: MLE-bench's fields, and some more.
 
     NaN and infinities are valid scores upstream; in JSON they are text.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     competition_id: str
     score: float | None
@@ -133,8 +132,6 @@ class CompetitionReport(Value):
     submission_exists: bool
     valid_submission: bool
     is_lower_better: bool
-    created_at: AwareDatetime
-    submission_path: str
     compat: Compat
     """Which of the two rules it was graded by."""
     reason: str | None = None
@@ -143,3 +140,17 @@ class CompetitionReport(Value):
     """On the leaderboard, had it been there; None where that is not known in full."""
     percentile: float | None = None
     """The share of the leaderboard's teams whose score is worse, from 0 to 100."""
+
+    @field_serializer("score", when_used="json")
+    def _as_json(self, score: float | None) -> float | str | None:
+        """Also within documents that are written by others than pydantic."""
+        if score is None or isfinite(score):
+            return score
+        return "NaN" if isnan(score) else "Infinity" if score > 0 else "-Infinity"
+
+
+class CompetitionReport(Earned):
+    """The same, with where the file lay, and when it was graded."""
+
+    created_at: AwareDatetime
+    submission_path: str

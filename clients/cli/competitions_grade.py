@@ -14,7 +14,7 @@ from proctor.clients.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from proctor.evaluator.competitions import Measured
+    from proctor.evaluator.earned import Measured
     from proctor.schemas.competition import CompetitionReport
 
 
@@ -34,7 +34,8 @@ def grade_submission(
 
     import anyio
 
-    from proctor.evaluator.competitions import measure, report
+    from proctor.evaluator.competitions import measure
+    from proctor.evaluator.earned import report
     from proctor.evaluator.worker import in_worker
     from proctor.schemas.errors import ProctorError
     from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE

@@ -10,6 +10,7 @@ import typer
 
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.options import (
+    CompatOption,
     TasksOption,
     catalog_of,
     complain,
@@ -49,6 +50,7 @@ def serve(
     ] = None,
     tasks: TasksOption = None,
     feedback: FeedbackOption = None,
+    compat: CompatOption = "strict",
     sign_key: SignKeyOption = None,
     data: Annotated[
         Path | None,
@@ -63,7 +65,13 @@ def serve(
     import anyio
 
     logging.basicConfig(level=logging.WARNING, format="proctor: %(levelname)s: %(message)s")
-    terms = terms_of(feedback, sign_key, judge_of(judging), after="none" if http else "score")
+    terms = terms_of(
+        feedback,
+        sign_key,
+        judge_of(judging),
+        after="none" if http else "score",
+        compat=compat,
+    )
     serving = _Serving(tasks, sandboxes, data, terms, may_build=http)
     if http:
         if task:

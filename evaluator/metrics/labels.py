@@ -10,7 +10,6 @@ import pandas as pd
 
 from proctor.evaluator.metrics.base import Array, Metric
 
-
 MANY = 1 << 16
 """Classes that are counted in a table even where rows are few."""
 
