@@ -32,13 +32,15 @@ def measure(
     Raises:
         TaskError: The answers cannot be read, or cannot be scored against.
     """
-    if not submission.is_file() or submission.suffix.lower() != ".csv":
-        return Measured(None, f"there is no CSV file {submission.name}", exists=False)
     score = upstream_score if compat == "upstream" else strict_score
     try:
+        if not submission.is_file() or submission.suffix.lower() != ".csv":
+            return Measured(None, f"there is no CSV file {submission.name}", exists=False)
         return Measured(rounded(score(competition, submission, answers)))
     except SubmissionError as error:
         return Measured(None, str(error))
+    except OSError as error:
+        return Measured(None, f"{submission.name} cannot be read: {error.strerror}")
 
 
 def strict_score(competition: Competition, submission: Path, answers: Path) -> float:

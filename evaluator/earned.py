@@ -65,7 +65,7 @@ def earned(
 
 def report(
     competition: Competition,
-    submission: Path,
+    submission: Path | None,
     measured: Measured,
     created_at: datetime,
     *,
@@ -74,4 +74,5 @@ def report(
 ) -> CompetitionReport:
     """The report on a measured submission: `earned`, of a file and a time."""
     found = earned(competition, measured, compat=compat, leaderboard=leaderboard)
-    return CompetitionReport(**dict(found), created_at=created_at, submission_path=str(submission))
+    path = None if submission is None else str(submission)
+    return CompetitionReport(**dict(found), created_at=created_at, submission_path=path)

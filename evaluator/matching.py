@@ -49,8 +49,8 @@ def _addressed(theirs: Array, ours: Array) -> Array | None:
         return None
     slots = np.full(high - low + 1, -1, dtype=np.int32)
     slots[theirs - low] = np.arange(len(theirs), dtype=np.int32)
-    found = slots[ours - low]
-    return None if found.min() < 0 else found
+    found: Array = slots[ours - low]
+    return None if np.any(found < 0) else found
 
 
 def _looked_up(theirs: Array, ours: Array) -> Array | None:

@@ -153,4 +153,35 @@ class CompetitionReport(Earned):
     """The same, with where the file lay, and when it was graded."""
 
     created_at: AwareDatetime
-    submission_path: str
+    submission_path: str | None
+    """None where no submission was made."""
+
+
+class UngradedLine(Value):
+    """A line of a list for which there is no report: nothing is known of its submission."""
+
+    line: int
+    """From 1."""
+    competition_id: str | None
+    """None where the line does not say."""
+    error: str
+
+
+class GradingReport(Value):
+    """The reports on a list of submissions, with MLE-bench's totals."""
+
+    total_runs: int
+    """Reports, of submissions that are missing or invalid, too; ungraded lines are no runs."""
+    total_runs_with_submissions: int
+    total_valid_submissions: int
+    total_medals: int
+    total_gold_medals: int
+    total_silver_medals: int
+    total_bronze_medals: int
+    total_above_median: int
+    total_ungraded: int
+    competition_reports: tuple[CompetitionReport, ...]
+    """In the order of the list."""
+    ungraded: tuple[UngradedLine, ...]
+    compat: Compat
+    proctor_version: str

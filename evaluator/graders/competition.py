@@ -54,7 +54,7 @@ async def measure(work: Work, options: Options) -> Score:
 
     The evidence says no more than points do: agents may be told it, and a rank tells of labels.
     """
-    found = await work.once(_key(options), lambda: _earned(work, options))
+    found = await work.once(_key(work, options), lambda: _earned(work, options))
     if not found.valid_submission:
         raise SubmissionError(found.reason or "it has no score")
     competition, _ = _declared(work.task, options)
@@ -70,7 +70,7 @@ def earned_of(work: Work) -> Earned | None:
     """What a competition's submission earned; None where none was looked at."""
     for criterion in work.task.rubric.criteria:
         if criterion.grader == "competition":
-            found: Earned | None = work.made(_key(Options.model_validate(criterion.options)))
+            found: Earned | None = work.made(_key(work, Options.model_validate(criterion.options)))
             return found
     return None
 
@@ -118,8 +118,8 @@ def said(found: Earned) -> str:
     return f"{beats}, {medal} medal"
 
 
-def _key(options: Options) -> tuple[str, str, str]:
-    return __name__, options.path, options.answers
+def _key(work: Work, options: Options) -> tuple[str, str, str, str]:
+    return __name__, options.path, options.answers, work.compat
 
 
 def _declared(task: Task, options: Options) -> tuple[Competition, tuple[float, ...]]:

@@ -101,10 +101,8 @@ async def test_the_evidence_that_agents_may_be_told_has_no_score_rank_or_percent
 
 
 async def test_work_can_be_graded_as_mle_bench_does_it(work_of: Any) -> None:
-    by_position = {
-        **json.loads(task().grading["competition.json"]),
-        "upstream": {"align": "position"},
-    }
+    declared = json.loads(task().grading["competition.json"])
+    by_position = {**declared, "upstream": {"align": "position"}}
     header, *rows = ANSWERS.splitlines()
     unknown = "\n".join([header, *(f"{n},{row.split(',')[1]}" for n, row in enumerate(rows, 90))])
     board = task(**{"competition.json": json.dumps(by_position)})
