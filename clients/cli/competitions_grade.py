@@ -89,16 +89,15 @@ def _graded(
     import anyio
 
     from proctor.schemas.errors import ProctorError
-    from proctor.tasks.competitions.grading import grade_one, ready
+    from proctor.tasks.competitions.grading import declared, grade_one, ready
     from proctor.tasks.competitions.leaderboards import read_scores
 
     try:
-        competition = ready(library, name)
-        lower = competition.definition.competition.lower_is_better
+        lower = declared(library, name).competition.lower_is_better
         scores = read_scores(leaderboard, lower_is_better=lower) if leaderboard else None
         if scores and len(scores) == 1:
             complain(f"proctor: {leaderboard} has one team: a percentile means little")
-        return anyio.run(grade_one, competition, submission, compat, scores)
+        return anyio.run(grade_one, ready(library, name), submission, compat, scores)
     except ProctorError as error:
         usage_error(str(error))
 

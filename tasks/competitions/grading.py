@@ -59,18 +59,27 @@ class Ready(NamedTuple):
     answers: Path
 
 
-def ready(library: Competitions, name: str) -> Ready:
-    """A competition, prepared if it was not.
+def declared(library: Competitions, name: str) -> Definition:
+    """A competition as it is declared.
 
     Raises:
-        TaskError: There is no such, or it cannot be prepared.
+        TaskError: There is no such; the message names the nearest.
     """
     ids = [each.removeprefix(PREFIX) for each in library.ids]
     if name.removeprefix(PREFIX) not in ids:
         near = get_close_matches(name, ids, n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}?" if near else "see 'proctor competitions list'"
         raise TaskError(f"there is no competition {name!r}; {meant}")
-    definition = library.definition(name)
+    return library.definition(name)
+
+
+def ready(library: Competitions, name: str) -> Ready:
+    """A competition, prepared if it was not.
+
+    Raises:
+        TaskError: There is no such, or it cannot be prepared.
+    """
+    definition = declared(library, name)
     return Ready(definition, library.prepare(name) / PRIVATE / ANSWERS)
 
 
@@ -95,17 +104,17 @@ async def grade_one(
     from proctor.evaluator.competitions import measure  # noqa: PLC0415 - slow to import
 
     definition, answers = competition
-    declared = definition.competition
+    competed = definition.competition
     if submission is None:
         measured = Measured(None, NONE_MADE, exists=False)
     else:
         try:
-            measured = await in_worker(measure, declared, submission, answers, compat)
+            measured = await in_worker(measure, competed, submission, answers, compat)
         except SubmissionError as error:
             measured = Measured(None, str(error))
     board = definition.leaderboard if leaderboard is None else leaderboard
     return report(
-        declared,
+        competed,
         submission,
         measured,
         datetime.now(UTC),
