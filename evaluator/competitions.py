@@ -1,18 +1,14 @@
-"""A competition's score and report: from two files to medals, strictly or as MLE-bench does it.
+"""A competition's score, from two files: strictly, or as MLE-bench does it.
 
 It imports what is slow to import, and reads what an agent wrote: it belongs into a worker.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
 from math import isnan
 from pathlib import Path
-from typing import NamedTuple
 
-import polars as pl
-
-from proctor.evaluator.answers import ANY_NUMBER, read_answers, target_types
-from proctor.evaluator.medals import award, rounded, standing, told_direction
+from proctor.evaluator.answers import ANY_NUMBER, read_answers, submitted_types, target_types
+from proctor.evaluator.earned import Measured
+from proctor.evaluator.medals import rounded
 from proctor.evaluator.submissions import aligned, read_csv
 from proctor.evaluator.upstream import upstream_score
 from proctor.evaluator.values import (
@@ -21,19 +17,11 @@ from proctor.evaluator.values import (
     score_values,
     true_values,
 )
-from proctor.schemas.competition import Compat, Competition, CompetitionReport
+from proctor.schemas.competition import Compat, Competition
 from proctor.schemas.errors import SubmissionError
 
 EXTRA_ROWS = 20
 """How many times the answers' rows a table may have, where further ids are passed over."""
-
-
-class Measured(NamedTuple):
-    """A score, rounded, or why there is none."""
-
-    score: float | None
-    reason: str | None = None
-    exists: bool = True
 
 
 def measure(
@@ -44,13 +32,15 @@ def measure(
     Raises:
         TaskError: The answers cannot be read, or cannot be scored against.
     """
-    if not submission.is_file() or submission.suffix.lower() != ".csv":
-        return Measured(None, f"there is no CSV file {submission.name}", exists=False)
     score = upstream_score if compat == "upstream" else strict_score
     try:
+        if not submission.is_file() or submission.suffix.lower() != ".csv":
+            return Measured(None, f"there is no CSV file {submission.name}", exists=False)
         return Measured(rounded(score(competition, submission, answers)))
     except SubmissionError as error:
         return Measured(None, str(error))
+    except OSError as error:
+        return Measured(None, f"{submission.name} cannot be read: {error.strerror}")
 
 
 def strict_score(competition: Competition, submission: Path, answers: Path) -> float:
@@ -64,8 +54,7 @@ def strict_score(competition: Competition, submission: Path, answers: Path) -> f
     truth = read_answers(competition, answers)
     most = truth.height * (EXTRA_ROWS if form.unknown == "ignored" else 2) + 1
     wanted = (*form.ids, *form.targets)
-    kinds = {each: pl.Int64 for each in form.ids if truth[each].dtype == pl.Int64}
-    table = read_csv(submission, name, wanted, most, {**kinds, **target_types(competition)})
+    table = read_csv(submission, name, wanted, most, *submitted_types(competition, truth))
     table = aligned(table, truth, form, name)
     arrays = (
         true_values(competition, truth),
@@ -95,54 +84,3 @@ def check_form(competition: Competition, submission: Path, sample: bytes) -> Non
     most = truth.height * (EXTRA_ROWS if form.unknown == "ignored" else 2) + 1
     table = aligned(read_csv(submission, name, wanted, most, types), truth, form, name)
     predicted_values(asked, truth, table, name)
-
-
-def report(
-    competition: Competition,
-    submission: Path,
-    measured: Measured,
-    created_at: datetime,
-    *,
-    compat: Compat = "strict",
-    leaderboard: Sequence[float] = (),
-) -> CompetitionReport:
-    """What a measured submission earns.
-
-    Args:
-        competition: The competition.
-        submission: Where the file is.
-        measured: What `measure` found.
-        created_at: When.
-        compat: By which rule it was measured.
-        leaderboard: All its scores, best first; none where they are not known.
-    """
-    lower = competition.lower_is_better
-    if compat == "upstream" and leaderboard:
-        lower = told_direction(leaderboard)
-    medals, score = competition.medals, measured.score
-    won = award(score, medals, lower_is_better=lower)
-    place = None
-    if score is not None and not isnan(score) and leaderboard:
-        place = standing(score, leaderboard, lower_is_better=lower)
-    return CompetitionReport(
-        competition_id=competition.id,
-        score=score,
-        gold_threshold=medals.gold,
-        silver_threshold=medals.silver,
-        bronze_threshold=medals.bronze,
-        median_threshold=medals.median,
-        any_medal=won.any,
-        gold_medal=won.gold,
-        silver_medal=won.silver,
-        bronze_medal=won.bronze,
-        above_median=won.above_median,
-        submission_exists=measured.exists,
-        valid_submission=score is not None,
-        is_lower_better=lower,
-        created_at=created_at,
-        submission_path=str(submission),
-        compat=compat,
-        reason=measured.reason,
-        rank=place.rank if place else None,
-        percentile=place.percentile if place else None,
-    )

@@ -9,12 +9,14 @@ import anyio
 
 from proctor import __version__
 from proctor.evaluator.graders import grader_of, options_of
+from proctor.evaluator.graders.competition import earned_of
 from proctor.evaluator.graders.judge import record_of
 from proctor.evaluator.provenance import Recorded, digests_of_graders
 from proctor.evaluator.scoring import result_of, snap, totals, unmet_requirement
 from proctor.evaluator.verdicts import shared_verdict_sandbox
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.concurrency import task_group
+from proctor.schemas.competition import Earned
 from proctor.schemas.errors import GradingError, SandboxError, SubmissionError
 from proctor.schemas.grade import CriterionResult, Grade, JudgeRecord, Machine, Score
 from proctor.schemas.rubric import Criterion, Rubric
@@ -43,6 +45,7 @@ async def grade(work: Work) -> Grade:
         graders=digests_of_graders(work.task.rubric),
         machines=backend.machines,
         judge=record_of(recorded),
+        competition=earned_of(recorded),
     )
 
 
@@ -117,6 +120,7 @@ def _add_up(
     graders: Mapping[str, str] | None = None,
     machines: tuple[Machine, ...] = (),
     judge: JudgeRecord | None = None,
+    competition: Earned | None = None,
 ) -> Grade:
     results: tuple[CriterionResult, ...] = tuple(
         result_of(criterion, scores[criterion.id], task.rubric.penalty_when)
@@ -137,4 +141,5 @@ def _add_up(
         machines=machines,
         grader_version=__version__,
         judge=judge,
+        competition=competition,
     )

@@ -60,6 +60,10 @@ def read_csv(
         raise SubmissionError(f"{name} is not a CSV table in UTF-8: {shown(said)}") from error
     if all(column.null_count() for column in table.iter_columns()):
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    if types and any(
+        table[name].null_count() for name, kind in types[0].items() if kind == pl.Int64
+    ):
+        return read_csv(source, name, wanted, max_rows, *types[1:])  # an empty cell is no number
     if table.height > max_rows:
         raise SubmissionError(f"{name} has more than {max_rows} rows")
     blank = [each for each in wanted if table[each].dtype == pl.String and table[each].null_count()]

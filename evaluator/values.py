@@ -138,6 +138,8 @@ def _predicted_labels(
     if form.first_token:
         table = table.with_columns(pl.col(target).str.strip_chars().str.split(" ").list.first())
     real = truth[(form.truth or form.targets)[0]]
+    if table[target].dtype == real.dtype == pl.Int64:
+        return table[target].to_numpy()
     if are_numbers(real):
         return numbers(table, [target], form.ids, name)[:, 0]
     blank = table.filter(pl.col(target) == "")
@@ -149,6 +151,8 @@ def _predicted_labels(
 
 def _labels(cells: pl.Series, real: pl.Series) -> Array:
     """Labels, as numbers or booleans where all that are true are such, and else as they stand."""
+    if cells.dtype.is_numeric():
+        return cells.to_numpy()
     if are_numbers(real):
         return cells.str.strip_chars().cast(pl.Float64).to_numpy()
     if real.is_in(list(TRUTHS)).all():

@@ -16,6 +16,7 @@ from proctor.evaluator.judge.panel import Judge
 from proctor.evaluator.verdicts import OpensVerdicts, VerdictSandbox, open_verdict_sandbox
 from proctor.sandbox_backends.archive import copy_file, read_file
 from proctor.sandbox_backends.base import Backend
+from proctor.schemas.competition import Compat
 from proctor.schemas.errors import ProctorError, SubmissionError
 from proctor.schemas.task import Task
 
@@ -40,6 +41,8 @@ class Work:
     backend: Backend
     judge: Judge | None = None
     """What reads prose; None leaves it ungraded."""
+    compat: Compat = "strict"
+    """By which rule a competition's submission is read and aligned."""
     verdicts: OpensVerdicts | None = None
     """Opens the verdict sandbox that all graders share; without it, each opens its own."""
     _shared: dict[Any, Any] = field(default_factory=dict[Any, Any])

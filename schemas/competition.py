@@ -1,9 +1,10 @@
 """A competition of Kaggle's as MLE-bench offers it: what is handed in, and what it is worth."""
 
 from collections.abc import Mapping
+from math import isfinite, isnan
 from typing import Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Field, field_serializer, model_validator
 
 from proctor.schemas.base import Value
 
@@ -112,13 +113,11 @@ class Competition(Value):
     """What is known to be wrong with it."""
 
 
-class CompetitionReport(Value):
+class Earned(Value):
     """What a submission earned: MLE-bench's fields, and some more.
 
     NaN and infinities are valid scores upstream; in JSON they are text.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     competition_id: str
     score: float | None
@@ -135,8 +134,6 @@ class CompetitionReport(Value):
     submission_exists: bool
     valid_submission: bool
     is_lower_better: bool
-    created_at: AwareDatetime
-    submission_path: str
     compat: Compat
     """Which of the two rules it was graded by."""
     reason: str | None = None
@@ -145,3 +142,48 @@ class CompetitionReport(Value):
     """On the leaderboard, had it been there; None where that is not known in full."""
     percentile: float | None = None
     """The share of the leaderboard's teams whose score is worse, from 0 to 100."""
+
+    @field_serializer("score", when_used="json")
+    def _as_json(self, score: float | None) -> float | str | None:
+        """Also within documents that are written by others than pydantic."""
+        if score is None or isfinite(score):
+            return score
+        return "NaN" if isnan(score) else "Infinity" if score > 0 else "-Infinity"
+
+
+class CompetitionReport(Earned):
+    """The same, with where the file lay, and when it was graded."""
+
+    created_at: AwareDatetime
+    submission_path: str | None
+    """None where no submission was made."""
+
+
+class UngradedLine(Value):
+    """A line of a list for which there is no report: nothing is known of its submission."""
+
+    line: int
+    """From 1."""
+    competition_id: str | None
+    """None where the line does not say."""
+    error: str
+
+
+class GradingReport(Value):
+    """The reports on a list of submissions, with MLE-bench's totals."""
+
+    total_runs: int
+    """Reports, of submissions that are missing or invalid, too; ungraded lines are no runs."""
+    total_runs_with_submissions: int
+    total_valid_submissions: int
+    total_medals: int
+    total_gold_medals: int
+    total_silver_medals: int
+    total_bronze_medals: int
+    total_above_median: int
+    total_ungraded: int
+    competition_reports: tuple[CompetitionReport, ...]
+    """In the order of the list."""
+    ungraded: tuple[UngradedLine, ...]
+    compat: Compat
+    proctor_version: str

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field, field_validator
 
 from proctor.schemas.base import Value
+from proctor.schemas.competition import Compat, Earned
 from proctor.schemas.rubric import Points
 from proctor.schemas.sandbox import Isolation
 
@@ -117,6 +118,14 @@ class Grade(Value):
     grader_version: str
     judge: JudgeRecord | None = None
     """None where no model was asked."""
+    competition: Earned | None = None
+    """Score, rank, percentile and medal of a competition's submission: for the owner, never told to
+    an agent. None of other tasks, and where nothing could be looked at."""
+
+    @property
+    def compat(self) -> Compat:
+        """Which of the two rules for competitions it is by."""
+        return self.competition.compat if self.competition else "strict"
 
     @property
     def ungraded(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from proctor.evaluator.judge.panel import Judge
 from proctor.evaluator.signing import Signer
 from proctor.sandbox_backends.base import Backend
 from proctor.schemas.base import Value
+from proctor.schemas.competition import Compat
 from proctor.schemas.errors import SessionError
 from proctor.schemas.grade import CriterionResult, Grade, Signature
 from proctor.schemas.task import Task
@@ -62,6 +63,8 @@ async def regrade(
     backend: Backend,
     judge: Judge | None = None,
     signer: Signer | None = None,
+    *,
+    compat: Compat | None = None,
 ) -> Change:
     """Grade a stored session again.
 
@@ -71,12 +74,14 @@ async def regrade(
         backend: What opens sandboxes.
         judge: What reads prose; without one it stays ungraded.
         signer: Signs the grade, if there is one.
+        compat: By which rule a competition's submission is graded; None takes that of before.
 
     Raises:
         SessionError: There is nothing to grade.
     """
     before = latest_grade(stored)
-    after = await grade(await run_sync(stored.work, task, backend, judge))
+    by = compat or (before.compat if before else "strict")
+    after = await grade(await run_sync(stored.work, task, backend, judge, by))
     record = stored.record
     made = Regrade(session_id=record.session_id, task_id=record.task_id, grade=after)
     made = signer.seal(made) if signer else made
@@ -141,6 +146,8 @@ def _changed_origins(before: Grade | None, after: Grade) -> Iterator[str]:
         yield f"other sandboxes: {_machines(before)}, now {_machines(after)}"
     if before.judge != after.judge:
         yield f"another judge: {_judge(before)}, now {_judge(after)}"
+    if before.compat != after.compat:
+        yield f"--compat {before.compat}, now {after.compat}"
     if broken := [result.id for result in (*before.results, *after.results) if result.broken]:
         yield f"an instrument failed: {', '.join(dict.fromkeys(broken))}"
 

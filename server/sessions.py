@@ -358,6 +358,7 @@ class Sessions:
                 seed=submission.seed,
                 backend=self._backend,
                 judge=self._terms.judge,
+                compat=self._terms.compat,
             )
         )
 

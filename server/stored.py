@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from proctor.evaluator.judge.panel import Judge
 from proctor.evaluator.work import Work
 from proctor.sandbox_backends.base import Backend
+from proctor.schemas.competition import Compat
 from proctor.schemas.errors import SessionError
 from proctor.schemas.session import SessionRecord, Submission
 from proctor.schemas.task import Task
@@ -83,7 +84,13 @@ class StoredSession:
             return f"{self.snapshot} was changed since it was handed in"
         return None
 
-    def work(self, task: Task, backend: Backend, judge: Judge | None = None) -> Work:
+    def work(
+        self,
+        task: Task,
+        backend: Backend,
+        judge: Judge | None = None,
+        compat: Compat = "strict",
+    ) -> Work:
         """What graders are given of it.
 
         Raises:
@@ -100,6 +107,7 @@ class StoredSession:
             seed=submission.seed,
             backend=backend,
             judge=judge,
+            compat=compat,
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proctor.evaluator.judge.panel import Judge
+from proctor.schemas.competition import Compat
 from proctor.schemas.feedback import Feedback
 from proctor.schemas.session import SessionRecord
 from proctor.schemas.task import Task
@@ -22,6 +23,8 @@ class Terms:
     """What agents may learn, over any task's own policy."""
     otherwise: Feedback = field(default_factory=Feedback)
     """The same for tasks without a policy."""
+    compat: Compat = "strict"
+    """By which rule submissions to competitions are read and aligned."""
     judge: Judge | None = None
     """What reads prose; without one it stays ungraded."""
     wait_s: float = 45.0

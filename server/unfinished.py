@@ -60,7 +60,7 @@ async def _finish(stored: StoredSession, catalog: Catalog, backend: Backend, ter
     task = await run_sync(catalog.__getitem__, stored.record.task_id)
     if task.digest() != stored.record.task_digest:
         raise SessionError(f"the task {task.id!r} is another now")
-    work = await run_sync(stored.work, task, backend, terms.judge)
+    work = await run_sync(stored.work, task, backend, terms.judge, terms.compat)
     graded = stored.record.model_copy(
         update={
             "state": "graded",

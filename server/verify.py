@@ -170,7 +170,7 @@ async def _again(stated: Grade, stored: StoredSession, task: Task, backend: Back
     """Grade again; what a judge said is not repeatable, and is left out."""
     name = "graded again"
     try:
-        again = await grade(await run_sync(stored.work, task, backend))
+        again = await grade(await run_sync(stored.work, task, backend, None, stated.compat))
     except ProctorError as error:
         return Check(name, "unknown", str(error))
     judged = {criterion.id for criterion in task.rubric.criteria if criterion.grader == "judge"}

@@ -7,6 +7,7 @@ import typer
 
 from proctor.clients.cli.competitions_grade import grade_submission
 from proctor.clients.cli.competitions_prepare import prepare_competitions
+from proctor.clients.cli.competitions_report import report_competitions
 from proctor.clients.cli.options import (
     CompetitionName,
     DataOption,
@@ -22,6 +23,7 @@ app = typer.Typer(help="List, show, prepare and grade competitions.", no_args_is
 
 app.command("prepare")(prepare_competitions)
 app.command("grade")(grade_submission)
+app.command("report")(report_competitions)
 
 
 @app.command("list")

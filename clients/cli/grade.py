@@ -5,7 +5,7 @@ from collections import Counter
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -47,6 +47,13 @@ def grade(
             "takes it as it is now."
         ),
     ] = Version.RECORDED,
+    compat: Annotated[
+        Literal["strict", "upstream"] | None,
+        typer.Option(
+            help="Of competitions: align submissions' rows by id, or as MLE-bench does it; by "
+            "default as they were graded before."
+        ),
+    ] = None,
     tasks: TasksOption = None,
     sign_key: SignKeyOption = None,
     as_json: AsJson = False,
@@ -70,7 +77,7 @@ def grade(
 
     async def grade_all() -> "list[Change]":
         async with backend_of(sandboxes) as backend:
-            again = partial(regrade, backend=backend, judge=judge, signer=signer)
+            again = partial(regrade, backend=backend, judge=judge, signer=signer, compat=compat)
             return await _regrade(stored, catalog, task_version, again)
 
     changes = anyio.run(grade_all)

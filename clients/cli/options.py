@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias, get_type_hints
 
 import typer
 
@@ -32,6 +32,12 @@ TasksOption: TypeAlias = Annotated[
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 CompetitionName: TypeAlias = Annotated[
     str, typer.Argument(metavar="ID", help="The competition's id.")
+]
+CompatOption: TypeAlias = Annotated[
+    Literal["strict", "upstream"],
+    typer.Option(
+        "--compat", help="Of competitions: align submissions' rows by id, or as MLE-bench does it."
+    ),
 ]
 DATA_VARIABLE = "PROCTOR_COMPETITIONS"
 DataOption: TypeAlias = Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proctor.clients.cli.competitions_report import splits_of_competitions
 from proctor.clients.cli.options import made_directory, usage_error
 from proctor.clients.cli.report_options import (
     EXTRA,
@@ -68,7 +69,9 @@ def report(
     found = found_in(directories)
     if plots is not None:
         _plot(found, settings, made_directory(plots, "--plots"))
-    write(sessions_of(found) if sessions else report_of(found, settings), form, output)
+    any_competition = any(row.kind == "competition" for row in found.rows)
+    splits = splits_of_competitions() if any_competition else {}
+    write(sessions_of(found) if sessions else report_of(found, settings, splits), form, output)
     if found.refused:
         raise typer.Exit(1)
 

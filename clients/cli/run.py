@@ -10,6 +10,7 @@ from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge
 from proctor.clients.cli.model_options import ModelOptions, model_agents, with_model_options
 from proctor.clients.cli.offering import with_prepared
 from proctor.clients.cli.options import (
+    CompatOption,
     DataOption,
     TasksOption,
     catalog_of,
@@ -76,7 +77,7 @@ def run(
         typer.Option(
             metavar="URL",
             help="Hold the sessions on this server, whose owner token is in PROCTOR_TOKEN. "
-            "Sandboxes, judge and feedback are then its own.",
+            "Sandboxes, judge, feedback and --compat are then its own.",
         ),
     ] = None,
     no_eval: Annotated[
@@ -86,6 +87,7 @@ def run(
     tasks: TasksOption = None,
     data: DataOption = None,
     feedback: FeedbackOption = None,
+    compat: CompatOption = "strict",
     sign_key: SignKeyOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
@@ -125,6 +127,7 @@ def run(
         judging,
         seating,
         feedback=feedback,
+        compat=None if compat == "strict" else compat,
         server=server,
         graded=not no_eval,
         max_turns=modelling.max_turns,
@@ -142,7 +145,7 @@ def run(
         retries=limits.retries,
         seal=signer.seal if signer else lambda result: result,
     )
-    terms = terms_of(feedback, sign_key, judge, after="none")
+    terms = terms_of(feedback, sign_key, judge, after="none", compat=compat)
     specs = [catalog[card.id].sandbox for card in cards if not other]
     made_directory(directory.path, "--out")
     outcome = Holding(

@@ -11,6 +11,7 @@ import typer
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.offering import CompetitionsOption, with_competitions
 from proctor.clients.cli.options import (
+    CompatOption,
     TasksOption,
     catalog_of,
     complain,
@@ -51,6 +52,7 @@ def serve(
     tasks: TasksOption = None,
     competitions: CompetitionsOption = "prepared",
     feedback: FeedbackOption = None,
+    compat: CompatOption = "strict",
     sign_key: SignKeyOption = None,
     data: Annotated[
         Path | None,
@@ -65,7 +67,13 @@ def serve(
     import anyio
 
     logging.basicConfig(level=logging.WARNING, format="proctor: %(levelname)s: %(message)s")
-    terms = terms_of(feedback, sign_key, judge_of(judging), after="none" if http else "score")
+    terms = terms_of(
+        feedback,
+        sign_key,
+        judge_of(judging),
+        after="none" if http else "score",
+        compat=compat,
+    )
     catalog = with_competitions(catalog_of(tasks), competitions)
     serving = _Serving(catalog, sandboxes, data, terms, may_build=http)
     if http:

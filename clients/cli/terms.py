@@ -10,6 +10,7 @@ from proctor.clients.cli.options import usage_error
 if TYPE_CHECKING:
     from proctor.evaluator.judge.panel import Judge
     from proctor.evaluator.signing import Signer
+    from proctor.schemas.competition import Compat
     from proctor.schemas.feedback import After
     from proctor.server.terms import Terms
 
@@ -29,7 +30,12 @@ SignKeyOption: TypeAlias = Annotated[
 
 
 def terms_of(
-    feedback: str | None, sign_key: Path | None, judge: "Judge | None", *, after: "After"
+    feedback: str | None,
+    sign_key: Path | None,
+    judge: "Judge | None",
+    *,
+    after: "After",
+    compat: "Compat" = "strict",
 ) -> "Terms":
     """The terms that the options ask for.
 
@@ -37,6 +43,7 @@ def terms_of(
         feedback: A policy over any task's.
         sign_key: The key that records are signed with.
         judge: What reads prose.
+        compat: By which rule competitions are graded.
         after: What agents learn of their grade where neither task nor operator says.
     """
     from proctor.schemas.feedback import Feedback
@@ -48,7 +55,9 @@ def terms_of(
         usage_error(f"--feedback: {error}")
     signer = signer_of(sign_key)
     seal = signer.seal if signer else unsealed
-    return Terms(feedback=policy, otherwise=Feedback(after=after), judge=judge, seal=seal)
+    return Terms(
+        feedback=policy, otherwise=Feedback(after=after), compat=compat, judge=judge, seal=seal
+    )
 
 
 def signer_of(key: Path | None) -> "Signer | None":

@@ -1,10 +1,11 @@
 """The report on runs: what `proctor report` shows, and a run at its end."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
+from proctor.clients.reports.competitions import document_of, of_rows, standings
 from proctor.clients.reports.found import Found
 from proctor.clients.reports.groups import (
     Group,
@@ -29,17 +30,28 @@ from proctor.clients.reports.tables import (
 from proctor.schemas.result import RunResult
 
 
-def report_of(found: Found, settings: Settings) -> Document:
-    """The whole report on what was found."""
+def report_of(
+    found: Found, settings: Settings, splits: Mapping[str, Sequence[str]] | None = None
+) -> Document:
+    """The whole report on what was found.
+
+    Args:
+        found: The sessions.
+        settings: What is to be told.
+        splits: The competitions of each split, for those among them.
+    """
+    competitions = document_of(standings(of_rows(found.rows), splits or {}), pad=False)
     groups = groups_of(found.rows, settings)
     columns = _columns(groups)
     return Document(
         shown=tuple(
             table for by in settings.by for table in _shown(by, [g for g in groups if g.by == by])
-        ),
+        )
+        + competitions.shown,
         remarks=(
             WHAT_SCORES_ARE,
             *remarks_on(found.rows, groups, settings),
+            *(competitions.remarks if competitions.records else ()),
             *left_out(found),
         ),
         columns=columns,
@@ -49,6 +61,7 @@ def report_of(found: Found, settings: Settings) -> Document:
             "confidence": CONFIDENCE,
             "resamples": RESAMPLES,
             "seed": SEED,
+            **({"competitions": competitions.records} if competitions.records else {}),
         },
     )
 

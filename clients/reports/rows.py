@@ -12,10 +12,11 @@ are three outcomes:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, TypeAlias
 
+from proctor.schemas.competition import Earned
 from proctor.schemas.result import RunResult
 
 Outcome: TypeAlias = Literal["scored", "ungraded", "invalid"]
@@ -56,6 +57,8 @@ class Row:
     session_id: str | None
     medal: Medal | None = None
     """Of a competition. None where it won none, and of other tasks."""
+    earned: Earned | None = None
+    """Of a competition: what its report says; None where nothing was looked at."""
 
     @property
     def who(self) -> tuple[str, str]:
@@ -68,9 +71,6 @@ class Row:
         if self.prompt_tokens is None or self.reply_tokens is None:
             return None
         return self.prompt_tokens + self.reply_tokens
-
-
-COLUMNS = tuple(each.name for each in fields(Row))
 
 
 def rows_of(results: Iterable[RunResult]) -> list[Row]:
@@ -120,6 +120,7 @@ def row_of(result: RunResult) -> Row:
         task_digest=grade.task_digest if grade else None,
         session_id=result.session_id,
         medal=_medal(result),
+        earned=grade.competition if grade else None,
     )
 
 

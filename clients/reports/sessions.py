@@ -1,10 +1,12 @@
 """Every session as a row, without statistics."""
 
+from math import isfinite
+
 from proctor.clients.reports.found import Found
 from proctor.clients.reports.groups import Amount
 from proctor.clients.reports.remarks import left_out
 from proctor.clients.reports.rows import Row
-from proctor.clients.reports.tables import UNKNOWN, Document, Kind, Shown, flat, number
+from proctor.clients.reports.tables import UNKNOWN, Document, Kind, Record, Shown, flat, number
 
 
 def sessions_of(found: Found) -> Document:
@@ -15,7 +17,8 @@ def sessions_of(found: Found) -> Document:
         "criteria": "integer", "criteria_ungraded": "integer", "criteria_invalid": "integer",
         "prompt_tokens": "integer", "reply_tokens": "integer", "cost_usd": "number",
         "duration_s": "number", "error": "text", "task_digest": "text", "session_id": "text",
-        "medal": "text",
+        "medal": "text", "raw_score": "number", "rank": "integer", "percentile": "number",
+        "compat": "text",
     }  # fmt: skip
     shown = Shown(
         "sessions",
@@ -23,8 +26,17 @@ def sessions_of(found: Found) -> Document:
         tuple(_session_cells(row) for row in found.rows),
         names=3,
     )
-    records = flat([vars(row) for row in found.rows], columns)
+    records = flat([_record(row) for row in found.rows], columns)
     return Document((shown,), tuple(left_out(found)), columns, records)
+
+
+def _record(row: Row) -> Record:
+    earned = row.earned
+    if earned is None:
+        return vars(row)
+    score = earned.score if earned.score is not None and isfinite(earned.score) else None
+    placed = {"rank": earned.rank, "percentile": earned.percentile, "compat": earned.compat}
+    return {**vars(row), "raw_score": score, **placed}
 
 
 def _session_cells(row: Row) -> tuple[str, ...]:

@@ -1,22 +1,23 @@
 """``competition``: what a submission is worth on a leaderboard, in steps from valid to gold."""
 
-from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from proctor.evaluator.medals import award, standing
+from proctor.evaluator.earned import Measured, earned
 from proctor.evaluator.work import Work
 from proctor.evaluator.worker import in_worker
 from proctor.schemas.base import Value
-from proctor.schemas.competition import Competition
+from proctor.schemas.competition import Compat, Competition, Earned
 from proctor.schemas.errors import SubmissionError, TaskError
 from proctor.schemas.grade import Score
 from proctor.schemas.task import Task
 
 MAX_BYTES = 1 << 30
+MEDALS = ("gold", "silver", "bronze")
 SCORES: TypeAdapter[tuple[float, ...]] = TypeAdapter(tuple[float, ...])
 
 
@@ -33,15 +34,7 @@ class Options(Value):
     sample: str = "sample_submission.csv"
     """A submission that agents are shown; the form is judged by it, not by the answers."""
     leaderboard: str = "leaderboard.json"
-    """All scores, the best one first; none where only the medals' thresholds are known."""
-
-
-class Placed(NamedTuple):
-    """A score, which steps it takes, and where it stands, in words."""
-
-    score: float
-    steps: frozenset[str]
-    said: str
+    """All scores, the best one first; none where they are not known."""
 
 
 def check(task: Task, options: Options) -> None:
@@ -57,12 +50,29 @@ def check(task: Task, options: Options) -> None:
 
 
 async def measure(work: Work, options: Options) -> Score:
-    """Full credit where the step is taken."""
-    placed = await work.once(
-        (__name__, options.path, options.answers), lambda: _placed(work, options)
+    """Full credit where the step is taken.
+
+    The evidence says no more than points do: agents may be told it, and a rank tells of labels.
+    """
+    found = await work.once(_key(work, options), lambda: _earned(work, options))
+    if not found.valid_submission:
+        raise SubmissionError(found.reason or "it has no score")
+    competition, _ = _declared(work.task, options)
+    return Score(
+        state="scored",
+        credit=float(options.step in steps_of(found)),
+        evidence=f"{competition.metric.name}: {said(found)}",
+        value=found.score if found.score is not None and isfinite(found.score) else None,
     )
-    credit = float(options.step in placed.steps)
-    return Score(state="scored", credit=credit, evidence=placed.said, value=placed.score)
+
+
+def earned_of(work: Work) -> Earned | None:
+    """What a competition's submission earned; None where none was looked at."""
+    for criterion in work.task.rubric.criteria:
+        if criterion.grader == "competition":
+            found: Earned | None = work.made(_key(work, Options.model_validate(criterion.options)))
+            return found
+    return None
 
 
 async def validate(work: Work, options: Options) -> None:
@@ -82,42 +92,39 @@ async def _checked(work: Work, options: Options) -> None:
         await in_worker(_check_file, competition, sample, file)
 
 
-async def _placed(work: Work, options: Options) -> Placed:
+async def _earned(work: Work, options: Options) -> Earned:
     competition, leaderboard = _declared(work.task, options)
-    answers = work.task.grading[options.answers]
-    async with work.file(options.path, max_bytes=MAX_BYTES) as file:
-        score = await in_worker(_score_file, competition, answers, file)
-    return place(competition, leaderboard, score)
+    answers, exists = work.task.grading[options.answers], False
+    try:
+        async with work.file(options.path, max_bytes=MAX_BYTES) as file:
+            exists = True
+            measured = await in_worker(_measure_file, competition, answers, file, work.compat)
+    except SubmissionError as error:
+        measured = Measured(None, str(error), exists)
+    return earned(competition, measured, compat=work.compat, leaderboard=leaderboard)
 
 
-def place(competition: Competition, leaderboard: Sequence[float], score: float) -> Placed:
-    """Where a rounded score stands."""
-    lower = competition.lower_is_better
-    won = award(score, competition.medals, lower_is_better=lower)
+def steps_of(found: Earned) -> frozenset[str]:
+    """The steps that are taken; a better medal takes the lesser ones', too."""
     steps = {
-        "valid": True,
-        "above_median": won.above_median,
-        "bronze": won.any,
-        "silver": won.gold or won.silver,
-        "gold": won.gold,
+        "valid": found.valid_submission,
+        "above_median": found.above_median,
+        "bronze": found.any_medal,
+        "silver": found.gold_medal or found.silver_medal,
+        "gold": found.gold_medal,
     }
-    medal = next((each for each in ("gold", "silver", "bronze") if getattr(won, each)), "no")
-    beats = "beats the median" if won.above_median else "does not beat the median"
-    return Placed(
-        score,
-        frozenset(step for step, taken in steps.items() if taken),
-        f"{competition.metric.name}: {_stands(score, leaderboard, competition)}{beats}, "
-        f"{medal} medal",
-    )
+    return frozenset(step for step, taken in steps.items() if taken)
 
 
-def _stands(score: float, leaderboard: Sequence[float], competition: Competition) -> str:
-    if not leaderboard:
-        return ""
-    stands = standing(score, leaderboard, lower_is_better=competition.lower_is_better)
-    return (
-        f"rank {stands.rank} beside {len(leaderboard)} teams, percentile {stands.percentile:.4g}, "
-    )
+def said(found: Earned) -> str:
+    """What was earned, in words."""
+    medal = next((each for each in MEDALS if getattr(found, f"{each}_medal")), "no")
+    beats = "beats the median" if found.above_median else "does not beat the median"
+    return f"{beats}, {medal} medal"
+
+
+def _key(work: Work, options: Options) -> tuple[str, str, str, str]:
+    return __name__, options.path, options.answers, work.compat
 
 
 def _declared(task: Task, options: Options) -> tuple[Competition, tuple[float, ...]]:
@@ -131,16 +138,13 @@ def _declared(task: Task, options: Options) -> tuple[Competition, tuple[float, .
     return competition, leaderboard
 
 
-def _score_file(competition: Competition, answers: bytes, file: Path) -> float:
+def _measure_file(competition: Competition, answers: bytes, file: Path, compat: Compat) -> Measured:
     from proctor.evaluator.competitions import measure  # noqa: PLC0415 - slow to import
 
     with TemporaryDirectory(prefix="proctor-answers-") as root:
         truth = Path(root, "answers.csv")
         truth.write_bytes(answers)
-        measured = measure(competition, file, truth)
-    if measured.score is None:
-        raise SubmissionError(measured.reason or "it has no score")
-    return measured.score
+        return measure(competition, file, truth, compat)
 
 
 def _check_file(competition: Competition, sample: bytes, file: Path) -> None:

@@ -25,14 +25,13 @@ def roc_auc(truth: Array, scores: Array) -> float:
         ValueError: The truth has one class alone.
     """
     is_positive = truth == 1
-    positives, negatives = _sorted(scores[is_positive]), _sorted(scores[~is_positive])
-    if not len(positives) or not len(negatives):
+    positives = int(np.count_nonzero(is_positive))
+    negatives = len(truth) - positives
+    if not positives or not negatives:
         raise ValueError("the area under the ROC curve needs both classes")
-    below = np.searchsorted(negatives, positives, "left")
-    tied = negatives[np.minimum(below, len(negatives) - 1)] == positives
-    upto = np.searchsorted(negatives, positives[tied], "right")
-    pairs = below.sum(dtype=np.int64) + (upto - below[tied]).sum(dtype=np.int64) / 2
-    return float(pairs / len(positives) / len(negatives))
+    scores = np.asarray(scores, np.float64) + 0.0  # which makes -0 a 0
+    count = _pairs_of_bits if scores.min() >= 0 else _pairs
+    return float(count(is_positive, scores) / positives / negatives)
 
 
 def weighted_auroc(truth: Array, scores: Array) -> float:
@@ -137,9 +136,37 @@ def log_loss(truth: Array, scores: Array, *, clip: float = CLIP) -> float:
     return float(-np.mean(np.where(truth == 1, np.log(likely), np.log1p(-likely))))
 
 
+def _pairs_of_bits(is_positive: Array, scores: Array) -> float:
+    """How many pairs are in order, ties as half, where no score is negative.
+
+    The bits of such numbers are in their order, too, and leave the sign's free for the class: one
+    sort then does for both.
+    """
+    keys = _sorted((scores.view(np.uint64) << np.uint64(1)) | is_positive)
+    classes = (keys & np.uint64(1)).view(np.int64)
+    positives = int(classes.sum())
+    pairs = int(classes @ np.arange(len(keys))) - positives * (positives - 1) // 2
+    is_new = (keys[1:] ^ keys[:-1]) > 1
+    if is_new.all():
+        return pairs
+    starts = np.append(0, np.flatnonzero(is_new) + 1)
+    of_class = np.add.reduceat(classes, starts)
+    others = np.diff(starts, append=len(keys)) - of_class
+    return pairs - int(of_class @ others) / 2
+
+
+def _pairs(is_positive: Array, scores: Array) -> float:
+    """How many pairs are in order, ties as half."""
+    positives, negatives = _sorted(scores[is_positive]), _sorted(scores[~is_positive])
+    below = np.searchsorted(negatives, positives, "left")
+    tied = negatives[np.minimum(below, len(negatives) - 1)] == positives
+    upto = np.searchsorted(negatives, positives[tied], "right")
+    return int(below.sum()) + int((upto - below[tied]).sum()) / 2
+
+
 def _sorted(values: Array) -> Array:
-    """Sorted by polars, on every core."""
-    return pl.Series(values).sort().to_numpy()
+    """Sorted by polars, on one core: half the work of sorting on several, a third of numpy's."""
+    return pl.Series(values).sort(multithreaded=False).to_numpy()
 
 
 SCORES = (

@@ -58,15 +58,28 @@ def test_the_oracle_wins_gold_and_doing_nothing_is_invalid(proctor: Any) -> None
     assert (row_of(none).outcome, row_of(none).medal) == ("invalid", None)
 
 
-def test_a_result_says_rank_and_percentile_and_can_be_verified(
+def test_a_result_has_what_it_earned_by_which_rule_and_can_be_verified(
     proctor: Any, tmp_path: Path
 ) -> None:
-    proctor("run", "competition/cell-*", "--out", "done")
+    proctor("run", "competition/cell-*", "--out", "done", "--compat", "upstream")
     (path,) = (tmp_path / "done").rglob("result.json")
-    (said,) = {each["reasoning"] for each in json.loads(path.read_text())["evaluation"]["results"]}
-    assert said.startswith("roc_auc: rank 1 beside ")
-    assert "percentile 100" in said
+    graded = json.loads(path.read_text())["evaluation"]
+    assert {each["reasoning"] for each in graded["results"]} == {
+        "roc_auc: beats the median, gold medal"
+    }
+    earned = graded["competition"]
+    assert (earned["score"], earned["rank"], earned["percentile"]) == (1, 1, 100)
+    assert (earned["gold_medal"], earned["compat"]) == (True, "upstream")
+    assert json.loads((tmp_path / "done" / "run.json").read_text())["conditions"]["compat"] == (
+        "upstream"
+    )
     assert "DIFFERS" not in proctor("verify", str(path))
+    assert "any medal" in proctor("report", "done")
+    found = json.loads(proctor("competitions", "report", "done", "--json"))["records"]
+    these = next(each for each in found if each["split"] == "these")
+    assert (these["any_medal_percentage"], these["compat"]) == (100, "upstream")
+    again = json.loads(proctor("grade", "done", "--compat", "strict", "--json"))
+    assert again[0]["why"] == ["--compat upstream, now strict"]
 
 
 def test_a_submission_is_graded_by_itself(proctor: Any, data: Path, tmp_path: Path) -> None:

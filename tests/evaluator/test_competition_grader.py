@@ -1,7 +1,9 @@
 """The grader ``competition``: from a submission to steps, and what may be told before the end."""
 
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from proctor.evaluator.grade import grade
 from proctor.evaluator.graders import check_options
 from proctor.schemas.competition import Competition
 from proctor.schemas.errors import TaskError
+from proctor.schemas.grade import Grade
 from proctor.schemas.rubric import Criterion, Message, Rubric
 from proctor.schemas.task import Task
 
@@ -66,23 +69,80 @@ def submission(right: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("right", "steps", "place"),
+    ("right", "steps", "rank", "percentile"),
     [
-        (10, STEPS, "rank 1 beside 5 teams, percentile 100, beats the median, gold medal"),
-        (9, STEPS, "rank 1 beside 5 teams, percentile 80, beats the median, gold medal"),
-        (8, STEPS[:4], "rank 2 beside 5 teams, percentile 60, beats the median, silver medal"),
-        (7, STEPS[:3], "rank 3 beside 5 teams, percentile 40, beats the median, bronze medal"),
-        (6, STEPS[:1], "rank 4 beside 5 teams, percentile 20, does not beat the median, no medal"),
-        (0, STEPS[:1], "rank 6 beside 5 teams, percentile 0, does not beat the median, no medal"),
+        (10, STEPS, 1, 100),
+        (9, STEPS, 1, 80),
+        (8, STEPS[:4], 2, 60),
+        (7, STEPS[:3], 3, 40),
+        (6, STEPS[:1], 4, 20),
+        (0, STEPS[:1], 6, 0),
     ],
 )
 async def test_a_score_takes_every_step_up_to_its_medal(
-    work_of: Any, right: int, steps: tuple[str, ...], place: str
+    work_of: Any, right: int, steps: tuple[str, ...], rank: int, percentile: float
 ) -> None:
     found = await grade(work_of(task(), {"submission.csv": submission(right)}))
     assert [each.id for each in found.results if each.passed] == list(steps)
-    assert {each.reasoning for each in found.results} == {f"accuracy: {place}"}
     assert {each.value for each in found.results} == {right / 10}
+    earned = found.competition
+    assert earned
+    assert (earned.score, earned.rank, earned.percentile) == (right / 10, rank, percentile)
+    assert (earned.any_medal, earned.gold_medal) == ("bronze" in steps, "gold" in steps)
+    assert earned.compat == found.compat == "strict"
+
+
+async def test_the_evidence_that_agents_may_be_told_has_no_score_rank_or_percentile(
+    work_of: Any,
+) -> None:
+    found = await grade(work_of(task(), {"submission.csv": submission(8)}))
+    told = {each.reasoning for each in found.results}
+    assert told == {"accuracy: beats the median, silver medal"}
+
+
+async def test_work_can_be_graded_as_mle_bench_does_it(work_of: Any) -> None:
+    declared = json.loads(task().grading["competition.json"])
+    by_position = {**declared, "upstream": {"align": "position"}}
+    header, *rows = ANSWERS.splitlines()
+    unknown = "\n".join([header, *(f"{n},{row.split(',')[1]}" for n, row in enumerate(rows, 90))])
+    board = task(**{"competition.json": json.dumps(by_position)})
+    work = work_of(board, {"submission.csv": unknown})
+    strict, upstream = await grade(work), await grade(replace(work, compat="upstream"))
+    assert (strict.percentage, strict.compat) == (0, "strict")
+    assert (upstream.percentage, upstream.compat) == (100, "upstream")
+    assert upstream.competition
+    assert upstream.competition.score == 1
+
+
+async def test_an_infinite_score_of_upstreams_survives_the_record(work_of: Any) -> None:
+    board = task(
+        **{
+            "answers.csv": "id,kind\n1,2.0\n2,3.0\n",
+            "sample_submission.csv": "id,kind\n1,0\n2,0\n",
+            "competition.json": json.dumps(
+                {
+                    **json.loads(task().grading["competition.json"]),
+                    "metric": {"name": "rmse"},
+                }
+            ),
+        }
+    )
+    work = work_of(board, {"submission.csv": "id,kind\n1,1e200\n2,1e200\n"})
+    found = await grade(replace(work, compat="upstream"))
+    assert found.competition
+    assert found.competition.score == math.inf
+    again = Grade.model_validate(
+        json.loads(json.dumps(found.model_dump(mode="json"), allow_nan=False))
+    )
+    assert again == found
+    assert Grade.model_validate_json(found.model_dump_json()) == found
+
+
+async def test_without_a_leaderboard_there_are_medals_and_no_rank(work_of: Any) -> None:
+    work = work_of(task(**{"leaderboard.json": "[]"}), {"submission.csv": submission(9)})
+    earned = (await grade(work)).competition
+    assert earned
+    assert (earned.gold_medal, earned.rank, earned.percentile) == (True, None, None)
 
 
 WRONG: Mapping[str, tuple[str, str]] = {
@@ -106,6 +166,12 @@ async def test_a_bad_submission_is_invalid_throughout_with_the_reason(
     found = await grade(work)
     assert {each.state for each in found.results} == {"invalid"}
     assert found.percentage == 0
+    assert found.competition
+    assert (found.competition.submission_exists, found.competition.valid_submission) == (
+        True,
+        False,
+    )
+    assert found.competition.reason == found.results[0].reasoning
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(found.results[0].reasoning)
     before = await standing(work, "validity")
@@ -117,6 +183,8 @@ async def test_without_a_submission_it_is_invalid(work_of: Any) -> None:
     found = await grade(work_of(task(), {}))
     assert {each.state for each in found.results} == {"invalid"}
     assert "submission.csv: it does not exist" in found.results[0].reasoning
+    assert found.competition
+    assert not found.competition.submission_exists
 
 
 @pytest.mark.parametrize("before", ["validity", "validation", "graded"])

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.evaluator.answers import check_answers
-from proctor.evaluator.competitions import Measured, measure, report
+from proctor.evaluator.competitions import measure
+from proctor.evaluator.earned import Measured, report
 from proctor.evaluator.submissions import aligned, read_csv
 from proctor.evaluator.worker import in_worker
 from proctor.schemas.competition import Compat, Competition, Form

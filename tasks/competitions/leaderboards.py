@@ -1,0 +1,62 @@
+"""A competition's leaderboard from elsewhere: a table with a column of scores, the best one first.
+
+Kaggle's own download calls the column ``Score``. Nothing is sorted here: whoever mixed the order up
+may have mixed up more, and MLE-bench tells by the order which way is better.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from pathlib import Path
+
+from proctor.schemas.errors import TaskError
+from proctor.tasks.formats.reading import read_text
+
+COLUMNS = ("score", "Score")
+
+
+def read_scores(path: Path, *, lower_is_better: bool) -> tuple[float, ...]:
+    """The scores of a leaderboard.
+
+    Raises:
+        TaskError: It has none, or one is no number, or the best is not first.
+    """
+    scores = tuple(_scores(path))
+    if not scores:
+        raise TaskError(f"{path}: it has no scores; a leaderboard has a row for each team")
+    if scores != _best_first(scores, lower_is_better=lower_is_better):
+        best = "lowest" if lower_is_better else "highest"
+        if scores == _best_first(scores, lower_is_better=not lower_is_better):
+            said = f"it begins with its worst score, {scores[0]:g}"
+        else:
+            n = next(n for n in range(1, len(scores)) if _worse(scores, n, lower=lower_is_better))
+            said = f"score {n + 1}, {scores[n]:g}, is better than the one before, {scores[n - 1]:g}"
+        raise TaskError(f"{path}: {said}; sort it so that the {best} comes first")
+    return scores
+
+
+def _scores(path: Path) -> Iterator[float]:
+    rows = csv.DictReader(read_text(path).lstrip("\ufeff").splitlines())
+    columns = rows.fieldnames or ()
+    named = next((each for each in COLUMNS if each in columns), None)
+    if named is None:
+        said = f"it has {', '.join(columns)}" if columns else "it is empty"
+        raise TaskError(f"{path}: it has no column 'score'; {said}")
+    for row in rows:
+        text = (row[named] or "").strip()
+        try:
+            score = float(text)
+        except ValueError:
+            score = float("nan")
+        if not isfinite(score):
+            raise TaskError(f"{path}: line {rows.line_num}: the score {text!r} is no number")
+        yield score
+
+
+def _best_first(scores: Sequence[float], *, lower_is_better: bool) -> tuple[float, ...]:
+    return tuple(sorted(scores, reverse=not lower_is_better))
+
+
+def _worse(scores: Sequence[float], n: int, *, lower: bool) -> bool:
+    """Whether the score before the n-th is worse than it."""
+    return scores[n - 1] > scores[n] if lower else scores[n - 1] < scores[n]
