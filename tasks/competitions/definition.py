@@ -4,6 +4,9 @@ competition.toml   where rows come from, how they are split, what is handed in, 
 description.md     the story and the columns
 leaderboard.csv    what others reached: ``score,by``, best first
 checksums.json     the SHA-256 of what its preparation makes
+
+The rows are made here (`source`, `split` and a leaderboard), or come from raw files (`raw`, with
+`recipe` or `module`, and `medals`), or nobody has said yet (`unsupported`, and `medals`).
 """
 
 import csv
@@ -17,14 +20,17 @@ from pydantic import Field, model_validator
 
 from proctor.evaluator.medals import thresholds_of
 from proctor.schemas.base import Value
-from proctor.schemas.competition import Competition, Form, ScoredBy
+from proctor.schemas.competition import Competition, Form, ScoredBy, Thresholds, Upstream
 from proctor.schemas.errors import TaskError
 from proctor.schemas.sandbox import MEBIBYTE
 from proctor.schemas.task import Limits, TaskKind
+from proctor.tasks.competitions.recipe import RawFiles, Recipe
 from proctor.tasks.formats.reading import read_text, validated
 
 FILE, DESCRIPTION, LEADERBOARD = "competition.toml", "description.md", "leaderboard.csv"
 CHECKSUMS = "checksums.json"
+PREPARED_BY = ("source", "split", "raw", "recipe", "module")
+"""The keys of `CompetitionFile` that say what becomes of what."""
 
 
 class Source(Value):
@@ -71,11 +77,39 @@ class CompetitionFile(Value):
     measures: str = Field(min_length=1)
     """What the metric is, and which way is better, in a sentence."""
     lower_is_better: bool
-    source: Source
-    split: Split
+    source: Source | None = None
+    """What makes the rows."""
+    split: Split | None = None
+    """How those are split."""
+    raw: RawFiles | None = None
+    """The raw files that the rows come from."""
+    recipe: Recipe | None = None
+    """What becomes of those."""
+    module: str = Field(default="", pattern=r"^[a-z0-9_]*$")
+    """In place of a recipe: a module of `competitions.kaggle_modules` that does it."""
+    unsupported: str = ""
+    """Why it can be neither prepared nor graded, if so."""
+    medals: Thresholds | None = None
+    """Kaggle's, where there is no leaderboard."""
+    awards_medals: bool = True
+    """Whether Kaggle itself did."""
+    upstream: Upstream = Upstream()
     limits: Limits = Limits()
     memory_bytes: int = Field(default=4096 * MEBIBYTE, gt=0)
     issues: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _prepared_in_one_way(self) -> "CompetitionFile":
+        made, ways = self.source is not None, (self.source, self.recipe, self.module)
+        if made != (self.split is not None):
+            raise ValueError("source and split go together")
+        if sum(map(bool, (*ways, self.unsupported))) != 1:
+            raise ValueError("say one of source, recipe, module and unsupported")
+        if bool(self.recipe or self.module) and self.raw is None:
+            raise ValueError("recipe and module need raw: the files they begin with")
+        if made == (self.medals is not None):
+            raise ValueError("medals are said where there is no source, and only there")
+        return self
 
 
 class Definition(Value):
@@ -85,7 +119,7 @@ class Definition(Value):
     file: CompetitionFile
     description: str
     leaderboard: tuple[float, ...]
-    """Best first; empty where none was made yet."""
+    """Best first; empty where none was made yet, or only medals are known."""
     checksums: Mapping[str, str]
     """By file; empty where nobody has written them down."""
 
@@ -120,7 +154,7 @@ def read_definition(place: Path, *, ranked: bool = True) -> Definition:
 
     Args:
         place: The directory.
-        ranked: Whether it must have a leaderboard.
+        ranked: Whether it must have a leaderboard, if it has no medals.
 
     Raises:
         TaskError: Something in it is wrong; the message names file and key.
@@ -134,7 +168,7 @@ def read_definition(place: Path, *, ranked: bool = True) -> Definition:
     if file.id != place.name:
         raise TaskError(f"{source}: id: {file.id!r} is not the directory's name")
     leaderboard: tuple[float, ...] = ()
-    if ranked:
+    if ranked and file.medals is None:
         leaderboard = read_leaderboard(place / LEADERBOARD, lower_is_better=file.lower_is_better)
     return Definition(
         place=place,
@@ -167,11 +201,13 @@ def competition_of(file: CompetitionFile, leaderboard: Sequence[float]) -> Compe
         name=file.title,
         category=file.category,
         splits=file.splits,
+        awards_medals=file.awards_medals,
         form=file.form,
         metric=file.metric,
-        medals=thresholds_of(leaderboard),
+        medals=file.medals or thresholds_of(leaderboard),
         lower_is_better=file.lower_is_better,
-        prepare={"source": file.source.model_dump(), "split": file.split.model_dump()},
+        upstream=file.upstream,
+        prepare=file.model_dump(mode="json", include=set(PREPARED_BY), exclude_none=True),
         issues=file.issues,
     )
 
