@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 from rich.filesize import decimal
@@ -26,12 +26,13 @@ from proctor.tasks.competitions.download.kaggle import (
     rules_of,
 )
 from proctor.tasks.competitions.download.patience import Patience
-from proctor.tasks.competitions.download.transfer import CHUNK, held_bytes, transfer
-from proctor.tasks.competitions.download.unpack import is_zip_of, place_in, unpack
+from proctor.tasks.competitions.download.transfer import held_bytes, transfer
+from proctor.tasks.competitions.download.unpack import CHUNK, is_zip_of, place_in, unpack
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
 
 ONE_BY_ONE = 50
 """Files beyond which one request each is more than Kaggle likes, so that the archive is taken."""
+ARCHIVES = (".zip", ".7z", ".tar", ".tar.gz")
 EXTRACTED, SELECTED = "extracted", "selected"
 
 
@@ -72,7 +73,7 @@ def fetch(
         progress: What is told how far it has come.
         check_rules: Whether to ask first if the user has accepted the rules.
         md5: Of the archive of all files; None where any will do.
-        files: Those that are needed, as paths or with ``*``; all if none. Others may come, too.
+        files: Those that are needed, as `RawFiles` has them; all if none. Others may come, too.
         free: How many bytes the disk of a directory has left.
         first_wait_s: How long to wait after a first failure.
 
@@ -101,14 +102,22 @@ def fetch(
 
 def chosen(files: Sequence[str], there: Listing) -> tuple[Listed, ...]:
     """Those of a competition's files to download one by one; none where the archive is better."""
-    found = {
-        each: None
-        for each in there.files
-        if any(fnmatchcase(each.name, pattern) for pattern in files)
-    }
-    every = all(any(fnmatchcase(each.name, pattern) for each in found) for pattern in files)
+    by_pattern = {each: _found(each, there) for each in files}
+    found = tuple(dict.fromkeys(file for some in by_pattern.values() for file in some))
     fewer = sum(each.size_bytes for each in found) < there.size_bytes
-    return tuple(found) if every and fewer and len(found) <= ONE_BY_ONE else ()
+    return found if all(by_pattern.values()) and fewer and len(found) <= ONE_BY_ONE else ()
+
+
+def _found(pattern: str, there: Listing) -> list[Listed]:
+    """What a pattern finds, or else the archives named like it, or like the folder it is in."""
+    folder = PurePosixPath(pattern).parts[0]
+    direct = f"{pattern}*" if pattern.endswith("/") else pattern
+    packed = [f"{name}{ending}" for name in (pattern, folder) for ending in ARCHIVES]
+    for some in ([direct], packed):
+        found = [each for each in there.files if any(fnmatchcase(each.name, one) for one in some)]
+        if found:
+            return found
+    return []
 
 
 def _check_rules(it: _Fetching) -> None:

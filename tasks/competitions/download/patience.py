@@ -15,7 +15,8 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from proctor.schemas.errors import TaskError
@@ -50,7 +51,9 @@ class Patience:
         """
         self._what = what
         self._progress = progress
-        self._backoff = wait_exponential_jitter(first_wait_s, MAX_WAIT_S, jitter=first_wait_s)
+        self._backoff = wait_exponential(first_wait_s, max=MAX_WAIT_S) + wait_random(
+            0, first_wait_s
+        )
 
     def __call__(self, action: Callable[[], T], got: Callable[[], int] = lambda: 0) -> T:
         """What `action` returns in the end.

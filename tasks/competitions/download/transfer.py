@@ -16,7 +16,8 @@ from proctor.tasks.competitions.download.kaggle import TIMEOUT_S, Address
 from proctor.tasks.competitions.download.patience import SERVER_FAILED, ExpiredError, Patience
 from proctor.tasks.competitions.progress import Progress
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16
+"""Bytes that are written at once, and so the most that is lost where a connection breaks."""
 PARTIAL = 206
 UNSATISFIABLE = 416
 CLIENT_FAILED = 400
