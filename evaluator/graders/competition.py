@@ -1,4 +1,4 @@
-"""``competition``: a submission's place on a leaderboard, in steps from valid to gold."""
+"""``competition``: what a submission is worth on a leaderboard, in steps from valid to gold."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ class Options(Value):
     sample: str = "sample_submission.csv"
     """A submission that agents are shown; the form is judged by it, not by the answers."""
     leaderboard: str = "leaderboard.json"
-    """All scores, the best one first."""
+    """All scores, the best one first; none where only the medals' thresholds are known."""
 
 
 class Placed(NamedTuple):
@@ -89,7 +89,6 @@ def place(competition: Competition, leaderboard: Sequence[float], score: float) 
     """Where a rounded score stands."""
     lower = competition.lower_is_better
     won = award(score, competition.medals, lower_is_better=lower)
-    stands = standing(score, leaderboard, lower_is_better=lower)
     steps = {
         "valid": True,
         "above_median": won.above_median,
@@ -102,8 +101,17 @@ def place(competition: Competition, leaderboard: Sequence[float], score: float) 
     return Placed(
         score,
         frozenset(step for step, taken in steps.items() if taken),
-        f"{competition.metric.name}: rank {stands.rank} beside {len(leaderboard)} teams, "
-        f"percentile {stands.percentile:.4g}, {beats}, {medal} medal",
+        f"{competition.metric.name}: {_stands(score, leaderboard, competition)}{beats}, "
+        f"{medal} medal",
+    )
+
+
+def _stands(score: float, leaderboard: Sequence[float], competition: Competition) -> str:
+    if not leaderboard:
+        return ""
+    stands = standing(score, leaderboard, lower_is_better=competition.lower_is_better)
+    return (
+        f"rank {stands.rank} beside {len(leaderboard)} teams, percentile {stands.percentile:.4g}, "
     )
 
 
@@ -115,8 +123,6 @@ def _declared(task: Task, options: Options) -> tuple[Competition, tuple[float, .
         raise TaskError(f"there is no grading/{error.args[0]}") from error
     except ValidationError as error:
         raise TaskError(f"no competition and leaderboard: {error}") from error
-    if not leaderboard:
-        raise TaskError(f"grading/{options.leaderboard} has no scores")
     return competition, leaderboard
 
 

@@ -148,6 +148,26 @@ class Definition(Value):
         """What its task is called."""
         return f"competition/{self.file.id}"
 
+    def check_supported(self) -> None:
+        """Check that it can be prepared and graded.
+
+        Raises:
+            TaskError: It cannot; the message says why.
+        """
+        if self.file.unsupported:
+            raise TaskError(f"{self.task_id} is not supported yet: {self.file.unsupported}")
+
+    @property
+    def made(self) -> tuple[Source, Split]:
+        """What makes its rows, and how they are split.
+
+        Raises:
+            TaskError: They come from raw files.
+        """
+        if self.file.source is None or self.file.split is None:
+            raise TaskError(f"{self.task_id}: its rows come from raw files, not from a source")
+        return self.file.source, self.file.split
+
 
 def read_definition(place: Path, *, ranked: bool = True) -> Definition:
     """Read a competition from its directory.

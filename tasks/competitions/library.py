@@ -1,8 +1,9 @@
 """The library: a competition's id to its task, its files made when it is first asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 from proctor.schemas.errors import TaskError
 from proctor.schemas.task import Task
@@ -11,21 +12,35 @@ from proctor.tasks.competitions.prepared import is_whole, place_of
 from proctor.tasks.competitions.task import task_of
 
 BUNDLED = Path(__file__).parent / "offline"
+"""Competitions whose rows Proctor makes."""
+KAGGLE = Path(__file__).parent / "kaggle"
+"""Those whose raw files are Kaggle's."""
+RAW = "raw"
+"""Beside what is prepared: what was downloaded for it."""
+Download: TypeAlias = Callable[[Definition, Path], object]
+"""Makes the raw files of a competition appear in a folder: all of them, or none."""
 PREFIX = "competition/"
 
 
 class Competitions:
     """Competitions by the id of their task, or without its prefix."""
 
-    def __init__(self, data: Path, sources: Sequence[Path] = (BUNDLED,)) -> None:
+    def __init__(
+        self,
+        data: Path,
+        sources: Sequence[Path] = (BUNDLED, KAGGLE),
+        download: Download | None = None,
+    ) -> None:
         """Make a library.
 
         Args:
             data: Where their files lie, or will.
             sources: Directories of competitions' directories.
+            download: What gets the raw files of those that need some; nobody does if None.
         """
         self.data = data
         self._sources = tuple(sources)
+        self._download = download
 
     @cached_property
     def _places(self) -> dict[str, Path]:
@@ -57,25 +72,52 @@ class Competitions:
         except TaskError:
             return False
 
-    def prepare(self, name: str) -> Path:
+    def prepare(self, name: str, raw: Path | None = None) -> Path:
         """Make its files, unless they are there; returns their directory.
+
+        Args:
+            name: The competition.
+            raw: The folder with its raw files. Without, those that were downloaded serve, or are
+                downloaded now.
 
         Raises:
             TaskError: As `definition`, or they cannot be made.
         """
         definition = self.definition(name)
+        definition.check_supported()
         place = place_of(definition, self.data)
+        if raw is not None and definition.file.raw is None:
+            raise TaskError(f"{definition.task_id} comes from no raw files; leave --raw out")
         if not is_whole(place):
             from proctor.tasks.competitions.prepare import prepare  # noqa: PLC0415 - slow to import
 
             try:
-                prepare(definition, self.data)
+                prepare(definition, self.data, raw=raw or self._raw_of(definition))
             except OSError as error:
                 raise TaskError(
                     f"{definition.task_id} cannot be prepared in {self.data}: {error.strerror}; "
                     "choose another place with --data"
                 ) from error
         return place
+
+    def raw_folder(self, name: str) -> Path:
+        """Where the raw files of a competition lie, or are downloaded to."""
+        return self.data.absolute() / name.removeprefix(PREFIX) / RAW
+
+    def _raw_of(self, definition: Definition) -> Path | None:
+        """The downloaded raw files."""
+        if definition.file.raw is None:
+            return None
+        folder = self.raw_folder(definition.file.id)
+        if not folder.is_dir():
+            if self._download is None:
+                raise TaskError(
+                    f"there are no raw files of {definition.file.id} in {folder}; download them "
+                    f"from Kaggle and say where they are: "
+                    f"proctor competitions prepare {definition.file.id} --raw DIR"
+                )
+            self._download(definition, folder)
+        return folder
 
     def task(self, name: str) -> Task:
         """The task, prepared if it was not.

@@ -1,19 +1,22 @@
 """From a declaration to files: what agents are given, and what grading needs, apart.
 
-DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md
+DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md, images
 DATA/ID/DIGEST/private/   answers.csv, and reference.csv: the answers as they would be handed in
 DATA/ID/DIGEST/manifest.json
+DATA/ID/raw/              what was downloaded, where rows come from raw files
 
 DIGEST is of the declaration and of `RECIPE`, so that what is prepared is never out of date. A
 directory appears whole, by one renaming, or not at all.
 """
 
 import hashlib
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,12 +26,13 @@ from proctor.evaluator.answers import check_answers
 from proctor.evaluator.competitions import measure
 from proctor.evaluator.medals import award
 from proctor.evaluator.metrics import METRICS
-from proctor.schemas.competition import Form
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions import kaggle_modules
 from proctor.tasks.competitions.definition import DESCRIPTION, Definition
+from proctor.tasks.competitions.engine import check_raw, follow
+from proctor.tasks.competitions.output import Output, as_submission
 from proctor.tasks.competitions.prepared import (
     ANSWERS,
-    MANIFEST,
     PRIVATE,
     PUBLIC,
     REFERENCE,
@@ -36,21 +40,24 @@ from proctor.tasks.competitions.prepared import (
     is_whole,
     place_of,
 )
+from proctor.tasks.competitions.raw import Raw
 from proctor.tasks.competitions.sources import made
 from proctor.tasks.competitions.sources.made import Made
 from proctor.tasks.competitions.splits import Parts, split_rows
 
 ID_SPAN = 9
 """Ids are drawn from so many times their number, so that they tell nothing."""
-ANYBODY_ENTERS, ANYBODY_READS, OWNER_ENTERS = 0o755, 0o644, 0o700
 
 
-def prepare(definition: Definition, data: Path, *, check: bool = True) -> Path:
+def prepare(
+    definition: Definition, data: Path, *, raw: Path | None = None, check: bool = True
+) -> Path:
     """Make a competition's files, unless they are there.
 
     Args:
         definition: The competition.
         data: Where competitions' files lie.
+        raw: The folder with the raw files, where it comes from such.
         check: Whether they must be those that the leaderboard was made with.
 
     Returns:
@@ -60,19 +67,69 @@ def prepare(definition: Definition, data: Path, *, check: bool = True) -> Path:
         TaskError: They cannot be made, or are others.
         OSError: They cannot be written.
     """
+    definition.check_supported()
     place = place_of(definition, data)
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.parent / ".lock"):
         if is_whole(place):
             return place
-        for leftover in place.parent.glob(f".{place.name}-*"):  # of a process that was killed
+        for leftover in place.parent.glob(".*-*"):  # of a process that was killed
             shutil.rmtree(leftover)
         shutil.rmtree(place, ignore_errors=True)  # it was damaged
-        files = made_files(definition)
-        if check:
-            _check_sums(definition, files)
-        _write(files, place)
+        new = Path(mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        try:
+            if definition.file.raw is None:
+                _write_made(definition, new, check=check)
+            else:
+                _write_from_raw(definition, new, raw)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        new.rename(place)
     return place
+
+
+def _write_made(definition: Definition, new: Path, *, check: bool) -> None:
+    """Write what a source makes."""
+    files = made_files(definition)
+    if check:
+        _check_sums(definition, files)
+    out = Output(new, definition.file.form)
+    for path, data in files.items():
+        out.add(path, data)
+    out.finish()
+
+
+def _write_from_raw(definition: Definition, new: Path, folder: Path | None) -> None:
+    """Write what a recipe, or a module, makes of raw files."""
+    file = definition.file
+    if folder is None or file.raw is None:
+        raise TaskError(f"{file.id} comes from raw files; give their folder with --raw")
+    scratch = new / "scratch"
+    scratch.mkdir()
+    try:
+        with closing(Raw(folder, scratch)) as raw:
+            check_raw(file.raw, raw)
+            out = Output(new, file.form, raw)
+            if file.recipe:
+                follow(file.recipe, definition.competition, raw, out)
+            else:
+                _preparing(file.module)(raw, out)
+    except TaskError as error:
+        raise TaskError(f"{definition.task_id}: {error}") from error
+    shutil.rmtree(scratch)
+    out.add(f"{PUBLIC}/{DESCRIPTION}", definition.description.encode())
+    out.finish()
+    check_answers(definition.competition, new / PRIVATE / ANSWERS)
+
+
+def _preparing(name: str) -> Callable[[Raw, Output], None]:
+    try:
+        module: Any = import_module(f"{kaggle_modules.__name__}.{name}")
+    except ModuleNotFoundError as error:
+        raise TaskError(f"module: there is no {name!r} among Proctor's Kaggle modules") from error
+    prepare_it: Callable[[Raw, Output], None] = module.prepare
+    return prepare_it
 
 
 def made_files(definition: Definition) -> dict[str, bytes]:
@@ -81,10 +138,10 @@ def made_files(definition: Definition) -> dict[str, bytes]:
     Raises:
         TaskError: The declaration does not fit what its source makes.
     """
-    file = definition.file
+    source, split = definition.made
     try:
-        rows = made(file.source)
-        parts = split_rows(file.split, rows.table)
+        rows = made(source)
+        parts = split_rows(split, rows.table)
         return _tables(definition, rows, parts)
     except TaskError as error:
         raise TaskError(f"{definition.place}: {error}") from error
@@ -122,7 +179,7 @@ def check_provable(definition: Definition, files: Mapping[str, bytes]) -> None:
 def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes]:
     form = definition.file.form
     (id_column,) = form.ids
-    rng = np.random.default_rng(definition.file.split.seed + 1)
+    rng = np.random.default_rng(definition.made[1].seed + 1)
     ids = rng.permutation(ID_SPAN * rows.table.height)[: rows.table.height] + 10**5
     table = rows.table.insert_column(0, pl.Series(id_column, ids))
     train, test = table[parts.train], table[parts.test]
@@ -136,17 +193,6 @@ def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes
         f"{PRIVATE}/{ANSWERS}": _csv(answers),
         f"{PRIVATE}/{REFERENCE}": _csv(reference),
     }
-
-
-def as_submission(form: Form, answers: pl.DataFrame) -> pl.DataFrame:
-    """The answers as they would be handed in."""
-    if not form.one_hot:
-        columns = zip(form.targets, form.truth or form.targets, strict=True)
-        return answers.select(*form.ids, *(pl.col(said).alias(asked) for asked, said in columns))
-    (truth,) = form.truth
-    return answers.select(
-        *form.ids, *((pl.col(truth) == each).cast(pl.Float64).alias(each) for each in form.targets)
-    )
 
 
 def _sample(reference: pl.DataFrame, id_column: str, train: pl.DataFrame) -> pl.DataFrame:
@@ -178,17 +224,3 @@ def _check_sums(definition: Definition, files: Mapping[str, bytes]) -> None:
             f"{definition.place}: these files are not those that its leaderboard was made with, "
             f"perhaps through another version of numpy or scikit-learn: {', '.join(wrong)}"
         )
-
-
-def _write(files: Mapping[str, bytes], place: Path) -> None:
-    """Write everything beside `place`, readable for sandboxes' users, and rename it."""
-    new = Path(mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    for name, data in {**files, MANIFEST: json.dumps(sums(files), indent=1).encode()}.items():
-        path = new / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        path.chmod(ANYBODY_READS)
-    (new / PUBLIC).chmod(ANYBODY_ENTERS)
-    (new / PRIVATE).chmod(OWNER_ENTERS)
-    new.chmod(ANYBODY_ENTERS)
-    new.rename(place)

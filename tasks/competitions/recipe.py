@@ -29,7 +29,7 @@ from pydantic import AfterValidator, Field, model_validator
 from proctor.schemas.base import Value
 
 PLACEHOLDER = re.compile(r"[^\[\]{}.!]+(\[\d+\])?")
-FILLED = re.compile(r"(.[<>^])?0?\d*")
+FILLED = re.compile(r"(.[<>]\d+)?")
 
 
 def _inside(path: str) -> str:

@@ -9,15 +9,22 @@ from proctor.schemas.rubric import Criterion, Message, Rubric
 from proctor.schemas.sandbox import MEBIBYTE, Mount, SandboxSpec
 from proctor.schemas.task import Solution, Task
 from proctor.tasks.competitions.definition import Definition
-from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC, REFERENCE, SAMPLE
-from proctor.tasks.formats.reading import digest_of_tree, read_bytes
+from proctor.tasks.competitions.prepared import (
+    ANSWERS,
+    PRIVATE,
+    PUBLIC,
+    REFERENCE,
+    SAMPLE,
+    Manifest,
+    manifest_of,
+)
 
 DATA = "/data"
 """Where the files lie in a sandbox."""
 SUBMISSION = "submission.csv"
 COMPETITION, LEADERBOARD = "competition.json", "leaderboard.json"
 """What the grader reads, beside answers and sample."""
-LINES = 3
+LINES, LINE_BYTES = 3, 4096
 """Of the sample submission, in the instructions."""
 STEPS = {
     "valid": (10, "Every row of the test has one prediction, in the form asked for."),
@@ -37,8 +44,10 @@ def task_of(definition: Definition, place: Path) -> Task:
         TaskError: A file cannot be read.
     """
     file, public, private = definition.file, place / PUBLIC, place / PRIVATE
-    sample = read_bytes(public / SAMPLE)
-    mount = Mount(source=str(public), target=DATA, digest=digest_of_tree(public))
+    definition.check_supported()
+    manifest = manifest_of(place)
+    sample = _bytes_of(public / manifest.sample)
+    mount = Mount(source=str(public), target=DATA, digest=manifest.digest(PUBLIC))
     return Task(
         id=definition.task_id,
         title=file.title,
@@ -46,20 +55,20 @@ def task_of(definition: Definition, place: Path) -> Task:
         description=file.summary,
         category=file.category,
         splits=file.splits,
-        prompt=(Message(content=_instructions(definition, public, sample)),),
+        prompt=(Message(content=_instructions(definition, manifest, sample)),),
         sandbox=SandboxSpec(
             mounts=(mount,), memory_bytes=file.memory_bytes, workspace_bytes=512 * MEBIBYTE
         ),
         limits=file.limits,
         rubric=Rubric(criteria=tuple(_criteria())),
         grading={
-            ANSWERS: read_bytes(private / ANSWERS),
+            ANSWERS: _bytes_of(private / ANSWERS),
             SAMPLE: sample,
             COMPETITION: definition.competition.model_dump_json().encode(),
             LEADERBOARD: json.dumps(definition.leaderboard).encode(),
         },
         solution=Solution(
-            files={SUBMISSION: read_bytes(private / REFERENCE)}, answer="These are the answers."
+            files={SUBMISSION: _bytes_of(private / REFERENCE)}, answer="These are the answers."
         ),
     )
 
@@ -75,13 +84,18 @@ def _criteria() -> Iterator[Criterion]:
         )
 
 
-def _instructions(definition: Definition, public: Path, sample: bytes) -> str:
-    file = definition.file
+def _bytes_of(path: Path) -> bytes:
+    """A file that preparing made: of any size, as grading needs it whole."""
     try:
-        head = "\n".join(f"    {line}" for line in sample.decode().splitlines()[:LINES])
-        files = "\n".join(f"- `{DATA}/{path.name}`" for path in sorted(public.iterdir()))
+        return path.read_bytes()
     except OSError as error:
-        raise TaskError(f"{public}: cannot be read: {error.strerror}") from error
+        raise TaskError(f"{path}: cannot be read: {error.strerror}; prepare it again") from error
+
+
+def _instructions(definition: Definition, manifest: Manifest, sample: bytes) -> str:
+    file = definition.file
+    head = "\n".join(f"    {line}" for line in _first_lines(sample, LINES))
+    files = "\n".join(f"- `{DATA}/{name}`" for name in _shown(manifest))
     asked = ", ".join(f"`{each}`" for each in (*file.form.ids, *file.form.targets))
     return f"""# {file.title}
 
@@ -93,22 +107,43 @@ def _instructions(definition: Definition, public: Path, sample: bytes) -> str:
 
 {files}
 
-They can be read only. `train.csv` has what is to be predicted; `test.csv` has not.
+They can be read only. What has the test's rows does not say what is to be predicted.
 
 ## What to hand in
 
-`{SUBMISSION}` in your workspace, a CSV file with the columns {asked}, as `{SAMPLE}`
+`{SUBMISSION}` in your workspace, a CSV file with the columns {asked}, as `{manifest.sample}`
 shows:
 
 {head}
     ...
 
-One row for each `{"/".join(file.form.ids)}` of `test.csv`, in any order. What is asked for is
-{file.asked}. Then call `submit`.
+One row for each `{"/".join(file.form.ids)}` of `{manifest.sample}`, in any order. What is
+asked for is {file.asked}. Then call `submit`.
 
 ## How it is scored
 
-By {file.measures}. The score is then compared with a leaderboard:
-there are points for beating half of it, and for what earns a bronze, a silver or a gold medal.
+By {file.measures}. {_compared(definition)}
 Only the file counts; your code is not run.
 """
+
+
+def _compared(definition: Definition) -> str:
+    board = "a leaderboard" if definition.leaderboard else "the leaderboard on Kaggle"
+    return (
+        f"The score is then compared with {board}:\n"
+        "there are points for beating half of it, and for what earns a bronze, a silver or a gold "
+        "medal."
+    )
+
+
+def _first_lines(table: bytes, count: int) -> list[str]:
+    """The first lines of a file that may be large."""
+    return table[: count * LINE_BYTES].decode(errors="ignore").splitlines()[:count]
+
+
+def _shown(manifest: Manifest) -> list[str]:
+    """What lies in the public folder: its files, and folders with a ``/``."""
+    folders = {path.split("/")[1] for path in manifest.folders if path.startswith(f"{PUBLIC}/")}
+    inside = (path.split("/", 1) for path in manifest.written)
+    files = {name for part, name in inside if part == PUBLIC and "/" not in name}
+    return sorted(files | set(manifest.moved) | {f"{each}/" for each in folders})

@@ -146,13 +146,22 @@ async def test_code_in_a_submission_is_text(work_of: Any) -> None:
     assert {each.value for each in found.results} == {0.8}
 
 
+async def test_without_a_leaderboard_medals_are_won_and_no_rank_is_said(work_of: Any) -> None:
+    bare = task(**{"leaderboard.json": "[]"})
+    check_options(bare)
+    found = await grade(work_of(bare, {"submission.csv": submission(8)}))
+    said = {each.evidence for each in found.results}
+    assert said == {"accuracy: beats the median, silver medal"}
+    assert sum(each.credit or 0 for each in found.results) == 4
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
         ({"answers.csv": ""}, "there is no grading/answers.csv"),
         ({"sample_submission.csv": ""}, "there is no grading/sample_submission.csv"),
         ({"competition.json": "{}"}, "no competition and leaderboard"),
-        ({"leaderboard.json": "[]"}, "has no scores"),
+        ({"leaderboard.json": "{}"}, "no competition and leaderboard"),
     ],
 )
 def test_what_a_competition_lacks_is_found_as_it_is_loaded(

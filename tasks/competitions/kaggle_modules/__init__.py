@@ -21,7 +21,7 @@ Such a module has one function:
     out.reference(frame)                         the answers as a submission, where the form alone
                                                  does not say how they are handed in
 
-It must do the same at each call: seeds are written down in it, and nothing depends on the clock, the
-machine or the order in which a directory lists its files. What is wrong with raw files is a
+It must do the same at each call: seeds are written down in it, and nothing depends on the clock,
+the machine or the order in which a directory lists its files. What is wrong with raw files is a
 `TaskError`; what is missing, `raw` and `out` say themselves.
 """

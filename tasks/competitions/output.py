@@ -1,0 +1,187 @@
+"""What preparing makes: tables and files for agents, answers for grading, in a new directory."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+import polars as pl
+
+from proctor.schemas.competition import Form
+from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.cells import write_table
+from proctor.tasks.competitions.prepared import (
+    ANSWERS,
+    MANIFEST,
+    PRIVATE,
+    PUBLIC,
+    REFERENCE,
+    SAMPLE,
+    seal_of,
+    sha256_of,
+)
+from proctor.tasks.competitions.raw import Raw
+
+ANYBODY_ENTERS, ANYBODY_READS, OWNER_ENTERS = 0o755, 0o644, 0o700
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Output:
+    """A directory that is being filled."""
+
+    def __init__(self, place: Path, form: Form, raw: Raw | None = None) -> None:
+        """Begin with an empty directory.
+
+        Args:
+            place: The directory.
+            form: What a submission looks like.
+            raw: Where files that are moved come from.
+        """
+        self.form = form
+        self._place, self._raw = place, raw
+        self._sample = SAMPLE
+        self._written: dict[str, str] = {}
+        self._folders = {PUBLIC, PRIVATE}
+        for part in (PUBLIC, PRIVATE):
+            (place / part).mkdir()
+
+    def table(self, path: str, table: pl.DataFrame, rename: Mapping[str, str] = NOTHING) -> None:
+        """Give agents a table, some of its columns under another name.
+
+        Raises:
+            TaskError: There is a file of that name, or its ending is no table's.
+        """
+        self._add_table(f"{PUBLIC}/{path}", table, rename)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Give agents a file with these bytes.
+
+        Raises:
+            TaskError: There is one of that name.
+        """
+        self.add(f"{PUBLIC}/{path}", data)
+
+    def file(self, raw: str, to: str) -> int:
+        """Give agents a raw file; returns its size in bytes.
+
+        Raises:
+            TaskError: It is missing or damaged, or there is one of that name.
+        """
+        if self._raw is None:
+            raise TypeError("there are no raw files to move")
+        try:
+            return self._raw.put(raw, self._made_room(f"{PUBLIC}/{to}"))
+        except FileExistsError as error:
+            raise TaskError(f"{raw}: there is a file {to} already; give it another name") from error
+
+    def sample(self, table: pl.DataFrame, file: str = SAMPLE) -> None:
+        """Give agents the sample submission.
+
+        Raises:
+            TaskError: It lacks a column that a submission must have.
+        """
+        self._sample = file
+        self._check_columns(table, (*self.form.ids, *self.form.targets), "the sample submission")
+        self._add_table(f"{PUBLIC}/{file}", table)
+
+    def answers(self, table: pl.DataFrame) -> None:
+        """Keep the answers for grading, and what they would be as a submission.
+
+        Raises:
+            TaskError: They lack a column that the form names.
+        """
+        form = self.form
+        truth = form.gathered or form.truth or form.targets
+        self._check_columns(table, (*form.ids, *truth), "the answers")
+        self._add_table(f"{PRIVATE}/{ANSWERS}", table)
+        if f"{PRIVATE}/{REFERENCE}" not in self._written:
+            self.reference(as_submission(form, table))
+
+    def reference(self, table: pl.DataFrame) -> None:
+        """Keep the answers as a submission, where `answers` would not make that of them."""
+        self._written.pop(f"{PRIVATE}/{REFERENCE}", None)
+        (self._place / PRIVATE / REFERENCE).unlink(missing_ok=True)
+        self._add_table(f"{PRIVATE}/{REFERENCE}", table)
+
+    def add(self, path: str, data: bytes) -> None:
+        """Write a file below ``public`` or ``private``.
+
+        Raises:
+            TaskError: There is one of that name.
+        """
+        place = Path(self._made_room(path))
+        self._check_new(place, path)
+        place.write_bytes(data)
+        self._note(path)
+
+    def finish(self) -> None:
+        """Open everything to sandboxes' users, and seal it.
+
+        Raises:
+            TaskError: There are no answers, or no sample submission.
+        """
+        for path, what in (
+            (f"{PRIVATE}/{ANSWERS}", "answers"),
+            (f"{PUBLIC}/{self._sample}", "a sample submission"),
+        ):
+            if path not in self._written:
+                raise TaskError(f"preparing it did not make {what}")
+        for folder in sorted(self._folders):
+            (self._place / folder).chmod(ANYBODY_ENTERS)
+        (self._place / PRIVATE).chmod(OWNER_ENTERS)
+        manifest = self._place / MANIFEST
+        manifest.write_text(
+            seal_of(self._place, self._sample, self._written).model_dump_json(indent=1), "utf-8"
+        )
+        manifest.chmod(ANYBODY_READS)
+        self._place.chmod(ANYBODY_ENTERS)
+
+    def _add_table(
+        self, path: str, table: pl.DataFrame, rename: Mapping[str, str] = NOTHING
+    ) -> None:
+        place = Path(self._made_room(path))
+        self._check_new(place, path)
+        write_table(table, place, rename)
+        self._note(path)
+
+    def _note(self, path: str) -> None:
+        place = self._place / path
+        place.chmod(ANYBODY_READS)
+        self._written[path] = sha256_of(place)
+
+    def _check_new(self, place: Path, path: str) -> None:
+        if place.exists():
+            name = path.partition("/")[2]
+            raise TaskError(f"{name} would be made twice; give one of the two another name")
+
+    def _check_columns(self, table: pl.DataFrame, wanted: tuple[str, ...], what: str) -> None:
+        missing = [each for each in wanted if each not in table.columns]
+        if missing:
+            raise TaskError(f"{what} would have no column {missing[0]!r}")
+
+    def _made_room(self, path: str) -> str:
+        """Where a file is to lie, its folder made."""
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or ".." in pure.parts:
+                raise TaskError(f"{path!r} leads out of its folder; the raw table is damaged")
+            (self._place / folder).mkdir(parents=True, exist_ok=True)
+            while folder not in self._folders:
+                self._folders.add(folder)
+                folder = folder.rpartition("/")[0]
+        return os.path.join(self._place, path)  # noqa: PTH118 - of millions of files
+
+
+def as_submission(form: Form, answers: pl.DataFrame) -> pl.DataFrame:
+    """The answers as they would be handed in."""
+    if form.gathered:
+        tokens = pl.concat_str(pl.col(form.gathered), separator=" ").str.join(" ")
+        return answers.group_by(form.ids, maintain_order=True).agg(tokens.alias(form.targets[0]))
+    if not form.one_hot:
+        columns = zip(form.targets, form.truth or form.targets, strict=True)
+        return answers.select(*form.ids, *(pl.col(said).alias(asked) for asked, said in columns))
+    (truth,) = form.truth
+    return answers.select(
+        *form.ids, *((pl.col(truth) == each).cast(pl.Float64).alias(each) for each in form.targets)
+    )

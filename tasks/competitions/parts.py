@@ -1,0 +1,154 @@
+"""Which rows of a raw table are the test's: the very rows, in the very order, that MLE-bench drew.
+
+It uses scikit-learn's ``train_test_split`` everywhere, on the table's rows or on groups of them, in
+the order of the file. Drawing row numbers in place of rows draws the same ones.
+"""
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from proctor.evaluator.metrics.base import Array
+from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.cells import in_order
+from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.recipe import (
+    GivenSplit,
+    GroupSplit,
+    RowSplit,
+    Split,
+    TimeSplit,
+    ValueSplit,
+)
+
+SELECTION: Any = import_module("sklearn.model_selection")
+"""It has no types of its own."""
+
+
+class Divided(NamedTuple):
+    """Two tables, made of one."""
+
+    train: pl.DataFrame
+    test: pl.DataFrame
+
+
+def divide(split: Split, table: pl.DataFrame, raw: Raw, ids: tuple[str, ...]) -> Divided:
+    """The training's rows and the test's.
+
+    Args:
+        split: What the recipe says.
+        table: The raw table.
+        raw: Where further tables are found.
+        ids: What tables of a given test are matched on.
+
+    Raises:
+        TaskError: A column is missing, or a part would be empty.
+    """
+    if isinstance(split, GivenSplit):
+        parts = Divided(table, _given(split, raw, ids))
+    else:
+        train, test = _rows(split, table, raw)
+        parts = Divided(table[train], table[test])
+    if not (parts.train.height and parts.test.height):
+        raise TaskError("recipe.split leaves a part without rows; the raw table is not whole")
+    return parts
+
+
+def column_of(table: pl.DataFrame, column: str, key: str) -> pl.Series:
+    """A column.
+
+    Raises:
+        TaskError: There is none.
+    """
+    if column not in table.columns:
+        raise TaskError(f"{key}: there is no column {column!r}")
+    return table[column]
+
+
+def _rows(split: Split, table: pl.DataFrame, raw: Raw) -> tuple[Array, Array]:
+    """The numbers of the training's rows and of the test's."""
+    if isinstance(split, RowSplit):
+        return _any_rows(split, table.height, raw)
+    if isinstance(split, GroupSplit):
+        return _groups(split, column_of(table, split.column, "recipe.split.column"))
+    if isinstance(split, TimeSplit):
+        is_test = _latest(split, column_of(table, split.column, "recipe.split.column"))
+    elif isinstance(split, ValueSplit):
+        cells = column_of(table, split.column, "recipe.split.column").cast(pl.String)
+        is_test = cells.is_in(split.test).to_numpy()
+    else:
+        raise TypeError(f"{split.by} is no split of one table")
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def _any_rows(split: RowSplit, height: int, raw: Raw) -> tuple[Array, Array]:
+    size = split.test
+    if split.like:
+        count = len(raw.names(split.like)) if "*" in split.like else raw.table(split.like).height
+        if not count:
+            raise raw.missing(split.like)
+        size = count / (count + height)
+    train, test = _drawn(np.arange(height), size, split.train, split.seed)
+    return (np.sort(train), np.sort(test)) if split.order == "file" else (train, test)
+
+
+def _groups(split: GroupSplit, cells: pl.Series) -> tuple[Array, Array]:
+    values = cells.unique(maintain_order=True)
+    if split.groups == "sorted":
+        values = values.gather(in_order(values).arg_sort())
+    numbers = pl.DataFrame({"value": values, "number": np.arange(len(values))})
+    rows = pl.DataFrame({"value": cells}).join(
+        numbers, on="value", how="left", nulls_equal=True, maintain_order="left"
+    )
+    group = rows["number"].to_numpy()
+    train, test = _drawn(np.arange(len(values)), split.test, None, split.seed)
+    return _members(train, group, split.order), _members(test, group, split.order)
+
+
+def _members(drawn: Array, group: Array, order: str) -> Array:
+    """The rows of the groups that were drawn, group by group or as they come."""
+    place = np.full(group.max() + 1, -1)
+    place[drawn] = np.arange(len(drawn))
+    rows = np.flatnonzero(place[group] >= 0)
+    return rows[np.argsort(place[group[rows]], kind="stable")] if order == "shuffled" else rows
+
+
+def _latest(split: TimeSplit, cells: pl.Series) -> Array:
+    try:
+        days = cells.cast(pl.String).str.slice(0, 10).str.to_date("%Y-%m-%d")
+    except pl.exceptions.PolarsError as error:
+        raise TaskError(
+            f"recipe.split.column: {split.column!r} has cells that are no dates such as 2020-09-22"
+        ) from error
+    numbers = days.to_physical().to_numpy()
+    return np.asarray(numbers >= numbers.max() - split.days)
+
+
+def _given(split: GivenSplit, raw: Raw, ids: tuple[str, ...]) -> pl.DataFrame:
+    first, *others = split.tables
+    table = raw.table(first)
+    for each in ids if others else ():
+        column_of(table, each, f"recipe.split.tables: {first}")
+    for other in others:
+        further = raw.table(other)
+        for each in ids:
+            column_of(further, each, f"recipe.split.tables: {other}")
+        new = [*ids, *(each for each in further.columns if each not in table.columns)]
+        joined = table.join(further.select(new), on=ids, how="left", maintain_order="left")
+        missing = table.join(further, on=ids, how="anti").height
+        if missing or joined.height != table.height:
+            raise TaskError(f"{other} does not have each row of {first} once; download it again")
+        table = joined
+    return table
+
+
+def _drawn(what: Array, test: float | None, train: float | None, seed: int) -> tuple[Array, Array]:
+    try:
+        train_rows, test_rows = SELECTION.train_test_split(
+            what, test_size=test, train_size=train, random_state=seed
+        )
+    except ValueError as error:
+        raise TaskError(f"recipe.split: {error}; the raw table is not whole") from error
+    return train_rows, test_rows

@@ -1,0 +1,442 @@
+"""Raw files: found in a folder, and in archives that lie in it as if they had been unpacked.
+
+Whatever is handed on goes straight to its place: linked where that can be, or else written once.
+Nothing here trusts an archive, or where a link leads.
+"""
+
+import os
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, Protocol
+
+import polars as pl
+
+from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.cells import read_table
+
+UNPACKED = (".7z", ".tar", ".tar.gz", ".tgz")
+"""Archives that are read from end to end, and so are unpacked whole."""
+ARCHIVES = (".zip", *UNPACKED)
+DEPTH = 1
+"""So many folders down, archives are looked for."""
+NOT_DATA = ("__MACOSX", ".DS_Store")
+CHUNK = 1 << 20
+
+
+class Store(Protocol):
+    """Files by name: a folder, or an archive."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Whether there is a file of that name."""
+        ...
+
+    def names(self, start: str) -> Iterable[str]:
+        """The names of all files, at any depth, that start so; whole names of folders do."""
+        ...
+
+    def put(self, name: str, to: str) -> int:
+        """Make the file appear at `to`, where nothing is; returns its size in bytes.
+
+        Raises:
+            FileNotFoundError: There is none of that name.
+            TaskError: It is damaged, or must not be read.
+        """
+        ...
+
+
+class Folder:
+    """Files on disk."""
+
+    def __init__(self, root: Path, said: str) -> None:
+        """Make a store.
+
+        Args:
+            root: The folder.
+            said: What it is called in errors.
+        """
+        self._root = os.path.realpath(root)
+        self._said = said
+        self._sound: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a plain file."""
+        return Path(self._root, str(name)).is_file()
+
+    def names(self, start: str) -> Iterator[str]:
+        """All files in the folder that `start` names, up to its last ``/``."""
+        for place, folders, files in os.walk(Path(self._root, start.rpartition("/")[0])):
+            folders[:] = (each for each in folders if each not in NOT_DATA)
+            inside = Path(place).relative_to(self._root).as_posix()
+            for name in files:
+                if name not in NOT_DATA:
+                    yield name if inside == "." else f"{inside}/{name}"
+
+    def put(self, name: str, to: str) -> int:
+        """Link the file, or copy it where that cannot be, or others could not read it."""
+        source, info = self._resolved(name)
+        if not stat.S_ISREG(info.st_mode):
+            raise FileNotFoundError(name)
+        if info.st_mode & stat.S_IROTH:
+            try:
+                os.link(source, to)
+            except FileExistsError:
+                raise
+            except OSError:  # another disk, too many links, or another user's file
+                pass
+            else:
+                return info.st_size
+        shutil.copyfile(source, to)
+        os.chmod(to, 0o644)  # noqa: PTH101 - of millions of files
+        return info.st_size
+
+    def resolved(self, name: str) -> Path:
+        """Where a file really lies.
+
+        Raises:
+            TaskError: Outside the folder.
+        """
+        return Path(self._resolved(name)[0])
+
+    def _resolved(self, name: str) -> tuple[str, os.stat_result]:
+        """By system calls as few as can be: competitions have millions of files."""
+        path = f"{self._root}/{name}"
+        place = path.rpartition("/")[0]
+        if place not in self._sound:
+            self._check(place, name)
+            self._sound.add(place)
+        info = os.lstat(path)
+        if stat.S_ISLNK(info.st_mode):
+            self._check(path, name)
+            path = os.path.realpath(path)
+            info = os.lstat(path)
+        return path, info
+
+    def _check(self, path: str, name: str) -> None:
+        real = os.path.realpath(path)
+        if real != self._root and not real.startswith(self._root + os.sep):
+            raise TaskError(
+                f"{self._said}: {name} leads out of the folder, to {real}; "
+                "put the file itself there"
+            )
+
+
+class Zip:
+    """The members of a .zip archive; only those that are asked for are ever unpacked."""
+
+    def __init__(self, path: Path, said: str) -> None:
+        """Read the list of members.
+
+        Raises:
+            TaskError: It is no such archive, or a member would leave its folder.
+        """
+        self._said = said
+        try:
+            self._file = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            raise _damaged(said, error) from error
+        self._members = {
+            checked(each.filename, said): each
+            for each in self._file.infolist()
+            if not each.is_dir() and not _is_link(each) and _is_data(each.filename)
+        }
+        self._sorted = sorted(self._members)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a member."""
+        return name in self._members
+
+    def names(self, start: str) -> Iterator[str]:
+        """All members whose names start so."""
+        for n in range(bisect_left(self._sorted, start), len(self._sorted)):
+            if not self._sorted[n].startswith(start):
+                return
+            yield self._sorted[n]
+
+    def put(self, name: str, to: str) -> int:
+        """Unpack a member; what is locked with a password counts as damaged."""
+        member = self._members.get(name)
+        if member is None:
+            raise FileNotFoundError(name)
+        try:
+            with self._file.open(member) as packed, open(to, "xb") as file:  # noqa: PTH123
+                shutil.copyfileobj(packed, file, CHUNK)
+        except (
+            zipfile.BadZipFile,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+            ValueError,
+        ) as error:
+            raise _damaged(f"{self._said}: {name}", error) from error
+        except OSError as error:
+            if error.errno is None:  # of zlib, lzma or bz2
+                raise _damaged(f"{self._said}: {name}", error) from error
+            raise
+        return member.file_size
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+class Mounted(NamedTuple):
+    """A store, and the folder in which its files are found."""
+
+    prefix: str
+    """Empty, or with a ``/`` at its end."""
+    store: Store
+
+
+class Raw:
+    """A competition's raw files, by their paths."""
+
+    def __init__(self, root: Path, scratch: Path) -> None:
+        """Look into a folder.
+
+        Args:
+            root: The folder.
+            scratch: An empty folder for what must be unpacked meanwhile; its owner removes it.
+
+        Raises:
+            TaskError: There is no such folder.
+        """
+        if not root.is_dir():
+            raise TaskError(
+                f"there is no folder {root}; give the one with the raw files with --raw"
+            )
+        self._root, self._scratch = root, scratch
+        self._folder = Folder(root, str(root))
+        self._unpacked = 0
+        self._last: tuple[str | None, list[str]] = None, []
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return path in self._folder or any(
+            path.startswith(prefix) and path[len(prefix) :] in store
+            for prefix, store in self._archives
+        )
+
+    def names(self, pattern: str) -> tuple[str, ...]:
+        """The files that a pattern finds, sorted folder by folder.
+
+        Args:
+            pattern: A path, in which ``*`` stands for anything within a name; with ``/`` at its
+                end, a folder with all that is in it.
+        """
+        start, matches = pattern.partition("*")[0], _expression(pattern).fullmatch
+        folder = start.rpartition("/")[0]
+        listed = self._listed(f"{folder}/" if folder else "")
+        ahead = listed[bisect_left(listed, start) :]
+        found = filter(matches, takewhile(lambda path: path.startswith(start), ahead))
+        return tuple(sorted(found, key=lambda path: path.split("/")))
+
+    def table(self, path: str) -> pl.DataFrame:
+        """A table with text cells.
+
+        Raises:
+            TaskError: It is missing, or damaged.
+        """
+        return read_table(self.local(path), path)
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            TaskError: It is missing, or damaged.
+        """
+        return self.local(path).read_bytes()
+
+    def local(self, path: str) -> Path:
+        """Where a file lies on disk, unpacked if need be. It must not be changed.
+
+        Raises:
+            TaskError: It is missing, or damaged.
+        """
+        if path in self._folder:
+            return self._folder.resolved(path)
+        target = self._scratch / "members" / path
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.put(path, str(target))
+        return target
+
+    def put(self, path: str, to: str) -> int:
+        """Make a raw file appear at `to`; returns its size in bytes.
+
+        Raises:
+            TaskError: It is missing, or damaged.
+        """
+        try:
+            return self._folder.put(path, to)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        for prefix, store in self._archives:
+            if path.startswith(prefix) and path[len(prefix) :] in store:
+                return store.put(path[len(prefix) :], to)
+        raise self.missing(path)
+
+    def missing(self, path: str) -> TaskError:
+        """What is to be said of a file that is not there."""
+        return TaskError(
+            f"{path} is not among the raw files in {self._root}; download them again, or give "
+            "another folder with --raw"
+        )
+
+    def close(self) -> None:
+        """Let go of the archives."""
+        for _, store in self.__dict__.get("_archives", ()):
+            if isinstance(store, Zip):
+                store.close()
+
+    def _listed(self, folder: str) -> list[str]:
+        """All files in a folder, sorted; those of the last folder asked for are kept in mind."""
+        if folder != self._last[0]:
+            found = set(self._folder.names(folder))
+            had: set[Store] = set()
+            for prefix, store in self._archives:
+                if store in had or not (folder.startswith(prefix) or prefix.startswith(folder)):
+                    continue
+                inner = {prefix + each for each in store.names(folder.removeprefix(prefix))}
+                if any(each.startswith(folder) for each in inner):
+                    had.add(store)  # its files are not found a second time, a folder further down
+                found |= inner
+            self._last = folder, sorted(each for each in found if each.startswith(folder))
+        return self._last[1]
+
+    @cached_property
+    def _archives(self) -> tuple[Mounted, ...]:
+        found: list[Mounted] = []
+        for path in _archives_below(Path(self._root), DEPTH):
+            inside = path.relative_to(self._root).as_posix()
+            self._open(self._folder.resolved(inside), inside, found)
+        return tuple(found)
+
+    def _open(self, path: Path, inside: str, found: list[Mounted], depth: int = 0) -> None:
+        """Mount an archive beside itself, and as the folder that it is called like."""
+        store = self._store_of(path, inside)
+        folder = inside[: len(inside) - len(PurePosixPath(inside).name)]
+        found += [Mounted(folder, store), Mounted(f"{stem_of(inside)}/", store)]
+        if depth:
+            return
+        for name in sorted(each for each in store.names("") if each.lower().endswith(ARCHIVES)):
+            nested = self._scratch / "archives" / str(len(found)) / PurePosixPath(name).name
+            nested.parent.mkdir(parents=True)
+            store.put(name, str(nested))
+            self._open(nested, folder + name, found, depth + 1)
+
+    def _store_of(self, path: Path, inside: str) -> Store:
+        if inside.lower().endswith(".zip"):
+            return Zip(path, inside)
+        self._unpacked += 1
+        target = self._scratch / "unpacked" / str(self._unpacked)
+        target.mkdir(parents=True)
+        unpack(path, target, inside)
+        return Folder(target, inside)
+
+
+def unpack(path: Path, target: Path, said: str) -> None:
+    """Unpack a whole archive into an empty folder.
+
+    Raises:
+        TaskError: It is damaged, or does not stay in there.
+    """
+    try:
+        if path.name.lower().endswith(".7z"):
+            _unpack_7z(path, target, said)
+        else:
+            with tarfile.open(path) as archive:
+                archive.extractall(target, filter="data")
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise _damaged(said, error) from error
+    for place, _, names in os.walk(target):
+        for name in names:
+            found = Path(place, name)
+            if found.is_symlink():
+                found.unlink()
+            else:
+                found.chmod(0o644)
+
+
+def checked(name: str, said: str) -> str:
+    """A member's name, made sure to stay in the archive's folder.
+
+    Raises:
+        TaskError: It does not.
+    """
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
+        raise TaskError(
+            f"{said}: its member {name!r} would be unpacked elsewhere; download it again"
+        )
+    return str(pure)
+
+
+def stem_of(path: str) -> str:
+    """An archive's path without its ending."""
+    ending = next(each for each in sorted(ARCHIVES, key=len)[::-1] if path.lower().endswith(each))
+    return path[: -len(ending)]
+
+
+def _unpack_7z(path: Path, target: Path, said: str) -> None:
+    try:
+        import py7zr  # noqa: PLC0415 - installed for such competitions only
+    except ImportError as error:
+        raise TaskError(
+            f"{said}: 7z archives take a further package: pip install 'mle-proctor[kaggle]'; "
+            "or unpack it there yourself"
+        ) from error
+    try:
+        with py7zr.SevenZipFile(path) as archive:
+            members = archive.list()
+            for each in members:
+                checked(each.filename, said)
+            _check_room(sum(each.uncompressed for each in members), target, said)
+            archive.extractall(target)  # noqa: S202 - its members' names were checked
+    except (py7zr.exceptions.ArchiveError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise _damaged(said, error) from error
+
+
+def _check_room(needed: int, target: Path, said: str) -> None:
+    free = shutil.disk_usage(target).free
+    if needed > free:
+        raise TaskError(
+            f"{said} unpacks to {needed >> 20} MiB, and {free >> 20} MiB are free; make room, or "
+            "choose another place with --data"
+        )
+
+
+def _archives_below(folder: Path, depth: int) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda each: each.name)
+    for each in found:
+        if each.is_file() and each.name.lower().endswith(ARCHIVES):
+            yield Path(each.path)
+        elif depth and each.is_dir() and each.name not in NOT_DATA:
+            yield from _archives_below(Path(each.path), depth - 1)
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = [r"[^/]*".join(map(re.escape, each.split("*"))) for each in pattern.split("/")]
+    return re.compile("/".join(parts) + (".+" if pattern.endswith("/") else ""), re.DOTALL)
+
+
+def _is_link(member: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(member.external_attr >> 16)
+
+
+def _is_data(name: str) -> bool:
+    return not any(part in NOT_DATA for part in PurePosixPath(name).parts)
+
+
+def _damaged(said: str, error: Exception) -> TaskError:
+    return TaskError(f"{said} is damaged: {error}; download it again")
