@@ -1,9 +1,4 @@
-"""All files of a competition, or those that are needed, into a directory that appears whole.
-
-DATA/ID/raw            what came
-DATA/ID/raw.partial/   on the way there: what a process that was killed leaves, and the next goes on
-with
-"""
+"""All files of a competition, or those that are needed, into a directory that appears whole."""
 
 import hashlib
 import shutil
@@ -17,6 +12,7 @@ from filelock import FileLock
 from rich.filesize import decimal
 
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.definition import Definition
 from proctor.tasks.competitions.download.kaggle import (
     Kaggle,
     Listed,
@@ -28,6 +24,7 @@ from proctor.tasks.competitions.download.kaggle import (
 from proctor.tasks.competitions.download.patience import Patience
 from proctor.tasks.competitions.download.transfer import held_bytes, transfer
 from proctor.tasks.competitions.download.unpack import CHUNK, is_zip_of, place_in, unpack
+from proctor.tasks.competitions.downloaded import lock_of, partial_of
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
 
 ONE_BY_ONE = 50
@@ -85,8 +82,10 @@ def fetch(
         OSError: They cannot be written.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
-    way = into.with_name(f"{into.name}.partial")
-    with FileLock(into.with_name(f".{into.name}.lock")):
+    if into.is_dir():
+        return into
+    way = partial_of(into)
+    with FileLock(lock_of(into)):
         if not into.is_dir():
             way.mkdir(exist_ok=True)
             progress.step("connect")
@@ -98,6 +97,33 @@ def fetch(
                 _download(it, md5, files).rename(into)
         shutil.rmtree(way, ignore_errors=True)
     return into
+
+
+def fetch_raw(
+    definition: Definition,
+    into: Path,
+    *,
+    progress: Progress = UNWATCHED,
+    check_rules: bool = True,
+    check_sums: bool = True,
+) -> None:
+    """Download what a competition's declaration asks for, as `fetch` does.
+
+    Raises:
+        TaskError: As `fetch`.
+        OSError: As `fetch`.
+    """
+    raw = definition.file.raw
+    if raw is None:
+        raise TaskError(f"{definition.task_id} comes from no raw files")
+    fetch(
+        definition.file.id,
+        into,
+        progress=progress,
+        check_rules=check_rules,
+        md5=raw.zip_md5 if check_sums and raw.zip_md5 else None,
+        files=raw.files,
+    )
 
 
 def chosen(files: Sequence[str], there: Listing) -> tuple[Listed, ...]:
