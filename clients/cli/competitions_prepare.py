@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PANEL = "Raw files, of Kaggle's competitions"
 FAILED, STOPPED = 1, 130
+LOOK_S = 0.2
+"""How often the main thread runs: where another one gets the signal, Ctrl-C comes no sooner."""
 STOP_WITHIN_S = 3.0
 """How long what is under way may take to end once it is told to. Then the process ends all the
 same: whatever it was about to write does not count until it is renamed."""
@@ -107,7 +109,7 @@ def prepare_competitions(
 
 def _prepare_all(ids: "Sequence[str]", prepare: "Callable[[str, Bar], Path]", jobs: int) -> int:
     """Prepare some at once, in threads: they wait for network and disk; returns the exit code."""
-    from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
     from proctor.clients.cli.competitions_bars import watching
 
@@ -116,8 +118,11 @@ def _prepare_all(ids: "Sequence[str]", prepare: "Callable[[str, Bar], Path]", jo
     with watching() as watched:
         futures = {pool.submit(watched.run, prepare, each): each for each in ids}
         try:
-            for future in as_completed(futures):
-                failed += _failures(futures[future], future)
+            pending = set(futures)
+            while pending:
+                done, pending = wait(pending, LOOK_S, FIRST_COMPLETED)
+                for future in done:
+                    failed += _failures(futures[future], future)
         except KeyboardInterrupt:
             watched.stop.set()
             complain("proctor: stopping; what has been downloaded is kept for the next time")

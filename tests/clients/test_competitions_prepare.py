@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from typer.testing import CliRunner
+
+from proctor.clients.cli import app
 
 ONE, OTHER = "spooky-author-identification", "aerial-cactus-identification"
 OFFLINE = "cell-samples"
@@ -28,17 +31,13 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def prepare(proctor_command: list[str], tmp_path: Path, data: Path) -> Any:
+def prepare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path) -> Any:
+    monkeypatch.chdir(tmp_path)
+
     def run(*arguments: str, expect: int = 0) -> Said:
-        result = subprocess.run(
-            [*proctor_command, "competitions", "prepare", *arguments, "--data", str(data)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=100,
-            check=False,
-        )
-        assert result.returncode == expect, result.stdout + result.stderr
+        command = ["competitions", "prepare", *arguments, "--data", str(data)]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == expect, result.output
         return Said(result.stdout, result.stderr)
 
     return run
@@ -150,10 +149,8 @@ def test_a_name_that_is_unknown_is_told_with_its_nearest(prepare: Any, tmp_path:
     assert "no competition is left" in prepare(OFFLINE, "--exclude", OFFLINE, expect=2).err
 
 
-def test_without_a_name_the_offline_ones_are_prepared(
-    kaggle: Any, prepare: Any, proctor_command: list[str]
-) -> None:
-    listed = subprocess.check_output([*proctor_command, "competitions", "list", "--json"])
+def test_without_a_name_the_offline_ones_are_prepared(kaggle: Any, prepare: Any) -> None:
+    listed = CliRunner().invoke(app, ["competitions", "list", "--json"]).stdout
     offline = {each["id"] for each in json.loads(listed) if "offline" in each["splits"]}
     others = [option for each in offline - {OFFLINE} for option in ("--exclude", each)]
     for wanted in ((), ("--split", "offline")):
