@@ -8,6 +8,7 @@ import polars as pl
 
 from proctor.schemas.errors import TaskError
 
+FILLED = "\0filled"
 COLUMN = re.compile(r"(?P<name>[^\[]+)(\[(?P<letter>\d+)\])?")
 
 
@@ -31,8 +32,8 @@ def filled(pattern: str, table: pl.DataFrame, key: str) -> pl.Series:
     for name in columns_of(pattern):
         if name not in table.columns:
             raise TaskError(f"{key}: {pattern!r}: there is no column {name!r}")
-    pieces = list(_pieces(pattern))
-    return table.select(pl.concat_str(pieces).alias("filled"))["filled"]
+    whole = pl.concat_str(list(_pieces(pattern))).alias(FILLED)
+    return table.with_columns(whole)[FILLED]  # `select` would make one row of a pattern without any
 
 
 def _pieces(pattern: str) -> Iterator[pl.Expr]:

@@ -4,12 +4,14 @@ Whatever is handed on goes straight to its place: linked where that can be, or e
 Nothing here trusts an archive, or where a link leads.
 """
 
+import lzma
 import os
 import re
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -29,6 +31,17 @@ DEPTH = 1
 """So many folders down, archives are looked for."""
 NOT_DATA = ("__MACOSX", ".DS_Store")
 CHUNK = 1 << 20
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+"""What archives' modules raise on data that is damaged, locked or of a kind they do not know."""
 
 
 class Store(Protocol):
@@ -140,7 +153,7 @@ class Zip:
         self._said = said
         try:
             self._file = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        except DAMAGE as error:
             raise _damaged(said, error) from error
         self._members = {
             checked(each.filename, said): each
@@ -168,16 +181,10 @@ class Zip:
         try:
             with self._file.open(member) as packed, open(to, "xb") as file:  # noqa: PTH123
                 shutil.copyfileobj(packed, file, CHUNK)
-        except (
-            zipfile.BadZipFile,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-            ValueError,
-        ) as error:
+        except DAMAGE as error:
             raise _damaged(f"{self._said}: {name}", error) from error
         except OSError as error:
-            if error.errno is None:  # of zlib, lzma or bz2
+            if error.errno is None:  # of bz2
                 raise _damaged(f"{self._said}: {name}", error) from error
             raise
         return member.file_size
@@ -354,7 +361,7 @@ def unpack(path: Path, target: Path, said: str) -> None:
         else:
             with tarfile.open(path) as archive:
                 archive.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except DAMAGE as error:
         raise _damaged(said, error) from error
     for place, _, names in os.walk(target):
         for name in names:

@@ -35,31 +35,32 @@ FILLED = re.compile(r"(.[<>]\d+)?")
 def _inside(path: str) -> str:
     pure = PurePosixPath(path)
     if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in path:
-        raise ValueError(
-            f"{path!r} is no path within a folder; write it without '..' and '/' first"
-        )
+        raise ValueError(f"{path!r} leads out of its folder; write it without '..' and '/' first")
     return path
 
 
-def _pattern(path: str) -> str:
+def _filled(text: str) -> str:
     try:
-        parts = list(Formatter().parse(path))
+        parts = list(Formatter().parse(text))
     except ValueError as error:
-        raise ValueError(f"{path!r}: {error}; a column stands in braces: {{id}}") from error
+        raise ValueError(f"{text!r}: {error}; a column stands in braces: {{id}}") from error
     for _, name, filling, conversion in parts:
         plain = name is None or (PLACEHOLDER.fullmatch(name) and FILLED.fullmatch(filling or ""))
         if not plain or conversion:
             raise ValueError(
-                f"{path!r}: write a column as {{id}}, {{id[0]}} or {{id:0>5}}, not {{{name}}}"
+                f"{text!r}: write a column as {{id}}, {{id[0]}} or {{id:0>5}}, not {{{name}}}"
             )
-    return _inside(path)
+    return text
 
 
 RawPath: TypeAlias = Annotated[str, AfterValidator(_inside)]
 """Where something lies in the raw folder."""
 OutPath: TypeAlias = Annotated[str, AfterValidator(_inside)]
 """Where something comes to lie for agents."""
-Pattern: TypeAlias = Annotated[str, AfterValidator(_pattern)]
+Filled: TypeAlias = Annotated[str, AfterValidator(_filled)]
+"""A text with columns in braces."""
+Pattern: TypeAlias = Annotated[Filled, AfterValidator(_inside)]
+"""A path with such."""
 Part: TypeAlias = Literal["train", "test", "all"]
 """``all``: the training's rows, then the test's."""
 Cell: TypeAlias = bool | int | float | str
@@ -310,7 +311,7 @@ class Recipe(Value):
     split: Split
     renumber: Mapping[str, Numbering] = Field(default_factory=dict[str, Numbering])
     """By column; after the split."""
-    make: Mapping[str, Pattern] = Field(default_factory=dict[str, Pattern])
+    make: Mapping[str, Filled] = Field(default_factory=dict[str, Filled])
     """New columns, from the cells of others (after `renumber`): ``id = "{sentence}_{token}"``.
     They are in tables that name them, in answers, and wherever else a column is named."""
     tables: Mapping[OutPath, Table] = Field(default_factory=dict[str, Table])

@@ -150,9 +150,10 @@ async def test_without_a_leaderboard_medals_are_won_and_no_rank_is_said(work_of:
     bare = task(**{"leaderboard.json": "[]"})
     check_options(bare)
     found = await grade(work_of(bare, {"submission.csv": submission(8)}))
-    said = {each.evidence for each in found.results}
-    assert said == {"accuracy: beats the median, silver medal"}
-    assert sum(each.credit or 0 for each in found.results) == 4
+    assert {each.reasoning for each in found.results} == {
+        "accuracy: beats the median, silver medal"
+    }
+    assert [each.id for each in found.results if each.passed] == list(STEPS[:4])
 
 
 @pytest.mark.parametrize(
