@@ -1,8 +1,9 @@
 """What a download leaves beside a competition's files, told apart from what a user put there.
 
-DATA/ID/raw            what came, or what a user put there
-DATA/ID/raw.partial/   on the way there: what a killed process leaves, and the next goes on with
-DATA/ID/.raw.lock      it was a download, or is one
+DATA/ID/raw               what came, or what a user put there
+DATA/ID/.raw.downloaded   it came, and may be removed
+DATA/ID/raw.partial/      on the way there: what a killed process leaves, and the next goes on with
+DATA/ID/.raw.lock         held by whoever downloads
 """
 
 import shutil
@@ -10,8 +11,13 @@ from pathlib import Path
 
 
 def lock_of(raw: Path) -> Path:
-    """Held by whoever downloads; stays as long as what was downloaded."""
+    """What keeps two processes from downloading the same; never removed, since one may wait."""
     return raw.with_name(f".{raw.name}.lock")
+
+
+def mark_of(raw: Path) -> Path:
+    """What tells that raw files were downloaded."""
+    return raw.with_name(f".{raw.name}.downloaded")
 
 
 def partial_of(raw: Path) -> Path:
@@ -20,8 +26,8 @@ def partial_of(raw: Path) -> Path:
 
 
 def forget(raw: Path) -> None:
-    """Remove raw files, unless it was a user who put them there."""
-    if lock_of(raw).exists():
-        shutil.rmtree(raw, ignore_errors=True)
-        shutil.rmtree(partial_of(raw), ignore_errors=True)
-        lock_of(raw).unlink(missing_ok=True)
+    """Remove raw files that were downloaded, not those that a user put there."""
+    if mark_of(raw).exists():
+        for folder in (raw, partial_of(raw)):
+            shutil.rmtree(folder, ignore_errors=True)
+        mark_of(raw).unlink(missing_ok=True)

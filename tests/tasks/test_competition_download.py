@@ -103,7 +103,7 @@ def test_all_files_come_as_one_archive_that_is_checked_and_then_gone(
     seen, zipped = Watching(), kaggle.archives[ID]
     fetch(ID, raw, md5=hashlib.md5(zipped).hexdigest(), progress=seen)  # noqa: S324 - Kaggle's sum
     assert tree(raw) == FILES
-    assert {path.name for path in raw.parent.iterdir()} == {"raw", ".raw.lock"}
+    assert {path.name for path in raw.parent.iterdir()} == {"raw", ".raw.downloaded", ".raw.lock"}
     size = sum(map(len, FILES.values()))
     assert seen.steps == [
         ("connect", None),

@@ -24,7 +24,7 @@ from proctor.tasks.competitions.download.kaggle import (
 from proctor.tasks.competitions.download.patience import Patience
 from proctor.tasks.competitions.download.transfer import held_bytes, transfer
 from proctor.tasks.competitions.download.unpack import CHUNK, is_zip_of, place_in, unpack
-from proctor.tasks.competitions.downloaded import lock_of, partial_of
+from proctor.tasks.competitions.downloaded import lock_of, mark_of, partial_of
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
 
 ONE_BY_ONE = 50
@@ -95,6 +95,7 @@ def fetch(
                 if check_rules:
                     _check_rules(it)
                 _download(it, md5, files).rename(into)
+            mark_of(into).touch()
         shutil.rmtree(way, ignore_errors=True)
     return into
 
