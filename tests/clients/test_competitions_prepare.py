@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -182,3 +183,16 @@ def test_ctrl_c_leaves_nothing_half_written_and_what_came_goes_on(
     kaggle.faults.clear()
     place = Path(prepare(OTHER, "--no-checksums").out.strip())
     assert left(data, OTHER) == {place.name}
+
+
+def test_a_terminal_shows_a_bar_of_bytes_and_of_files(
+    kaggle: Any, prepare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del kaggle
+    for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm"), ("COLUMNS", "160")):
+        monkeypatch.setenv(name, value)
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", prepare(OTHER, "--no-checksums").err)
+    size = r"[\d.]+ (bytes|kB)"
+    assert re.search(rf"{OTHER} download ━+ 0 bytes of {size}", said)
+    assert re.search(rf"{OTHER} extract ━+ 0 bytes of {size}", said)
+    assert re.search(rf"{OTHER} split .* 0 files", said)

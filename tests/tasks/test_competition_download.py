@@ -370,3 +370,20 @@ def test_without_the_extra_the_remedy_is_told(raw: Path) -> None:
         text=True,
     )
     assert "TaskError: downloading needs Kaggle's client: pip install" in done.stderr
+
+
+@pytest.mark.parametrize("mark", ['"one"', '"older"'])
+def test_a_part_that_is_whole_is_taken_if_it_is_of_this_version(
+    kaggle: Any, raw: Path, mark: str
+) -> None:
+    zipped = kaggle.archives[ID]
+    part = raw.parent / "raw.partial" / f"{ID}.zip.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(zipped if mark == kaggle.etag else b"x" * len(zipped))
+    note = {"mark": mark, "size_bytes": len(zipped)}
+    part.with_name(f"{part.name}.json").write_text(json.dumps(note))
+    seen = Watching()
+    fetch(ID, raw, progress=seen)
+    assert tree(raw) == FILES
+    came = [total for name, total in seen.steps if name == "download"]
+    assert came == ([] if mark == kaggle.etag else [len(zipped)])
