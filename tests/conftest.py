@@ -4,17 +4,21 @@ import json
 import os
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Container, Generator
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import pytest
+import trustme
 import uvicorn
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
@@ -379,4 +383,183 @@ def model_server(monkeypatch: pytest.MonkeyPatch) -> Generator[ModelServer]:
         finally:
             serving.over.set()
             server.should_exit = True
+            thread.join(20)
+
+
+KAGGLE_KEY, SIGNATURE = "0123456789abcdef-key-of-kaggle", "fedcba-signature-of-an-address"
+API, STORAGE = "api.kaggle.com", "storage.googleapis.com"
+
+
+class Fault(NamedTuple):
+    """What comes in place of an answer."""
+
+    status: int
+    headers: dict[str, str]
+
+
+class Cut(NamedTuple):
+    """So many bytes of a body come, and then the connection breaks, or nothing more."""
+
+    after: int
+    stalls: bool = False
+
+
+class KaggleServer:
+    """Kaggle on loopback: a proxy that answers for its two hosts itself, with a certificate that
+    the client is told to trust. So its real client runs, as it does behind a company's proxy."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, bytes]] = {}
+        """By competition and name."""
+        self.archives: dict[str, bytes] = {}
+        """By competition: the zip of all."""
+        self.entered = True
+        self.faults: dict[str, list[Fault | Cut]] = {}
+        """By the method of the API, or "storage": what comes first."""
+        self.etag: str | None = '"one"'
+        self.ranges = True
+        self.page = 200
+        self.asked: list[str] = []
+        """Methods of the API, and what was taken from the storage, with the range."""
+        self.keys: list[tuple[str, str | None]] = []
+        """Of each request, the host and the header with the key."""
+        self.over = threading.Event()
+
+    def fails(self, name: str, status: int, **headers: str) -> None:
+        """The next such request fails."""
+        self.faults.setdefault(name, []).append(Fault(status, headers))
+
+    def breaks(self, after: int, *, stalls: bool = False) -> None:
+        """The next download breaks off, or stands still, after so many bytes."""
+        self.faults.setdefault("storage", []).append(Cut(after, stalls))
+
+    def fault(self, name: str) -> Fault | Cut | None:
+        """The next one."""
+        return self.faults[name].pop(0) if self.faults.get(name) else None
+
+    def answer(self, method: str, asked: dict[str, Any]) -> Fault | dict[str, Any] | str:
+        """To a call of the API: an error, a document, or where a file is."""
+        self.asked.append(method)
+        fault, name = self.fault(method), asked["competitionName"]
+        if isinstance(fault, Fault):
+            return fault
+        if name not in self.archives:
+            return Fault(404, {})
+        if method == "GetCompetition":
+            return {"ref": name, "userHasEntered": self.entered}
+        if method == "ListDataFiles":
+            start, files = int(asked.get("pageToken") or 0), list(self.files[name].items())
+            page = [{"name": key, "totalBytes": len(data)} for key, data in files]
+            end = start + self.page
+            return {"files": page[start:end], "nextPageToken": str(end) * (end < len(page))}
+        return f"{name}/{asked.get('fileName', '')}"
+
+    def stored(self, path: str) -> tuple[str, bytes]:
+        """What lies at a path of the storage."""
+        competition, _, name = path.partition("/")
+        return path, self.files[competition][name] if name else self.archives[competition]
+
+
+class KaggleHandler(BaseHTTPRequestHandler):
+    serving: KaggleServer
+    context: ssl.SSLContext
+    protocol_version = "HTTP/1.1"
+    host = ""
+
+    def do_CONNECT(self) -> None:
+        self.host = self.path.partition(":")[0]
+        self.send_response(200)
+        self.end_headers()
+        self.connection = self.context.wrap_socket(self.connection, server_side=True)
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb", 0)
+        self.close_connection = False  # though HTTP/1.0 asks for the tunnel
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.serving.keys.append((self.host, self.headers["Authorization"]))
+        said = self.serving.answer(self.path.rpartition("/")[2], asked)
+        if isinstance(said, Fault):
+            body = {"code": said.status, "message": f"no, {KAGGLE_KEY}"}
+            self.send(said.status, json.dumps(body).encode(), said.headers)
+        elif isinstance(said, dict):
+            self.send(200, json.dumps(said).encode(), {})
+        else:
+            place = f"https://{STORAGE}/{said}?X-Goog-Signature={SIGNATURE}"
+            self.send(302, b"", {"Location": place})
+
+    def do_GET(self) -> None:
+        self.serving.keys.append((self.host, self.headers["Authorization"]))
+        name, whole = self.serving.stored(unquote(urlsplit(self.path).path.lstrip("/")))
+        ranged = self.headers["Range"] if self.serving.ranges else None
+        if ranged and self.headers["If-Range"] != self.serving.etag:
+            ranged = None
+        opened = self.headers["Accept-Encoding"] == "identity"
+        if opened:
+            self.serving.asked.append(f"{name} {ranged or 'all'}")
+        fault = self.serving.fault("storage") if opened else None
+        if isinstance(fault, Fault):
+            self.send(fault.status, b"<Error/>", fault.headers)
+            return
+        headers = {"ETag": self.serving.etag} if self.serving.etag else {}
+        start = int(ranged.removeprefix("bytes=").rstrip("-")) if ranged else 0
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(whole) - 1}/{len(whole)}"
+        body = whole[start:]
+        if start and not body:
+            self.send(416, b"", {"Content-Range": f"bytes */{len(whole)}"})
+        else:
+            self.send(206 if start else 200, body, headers, fault)
+
+    def send(
+        self, status: int, body: bytes, headers: dict[str, str], cut: Cut | None = None
+    ) -> None:
+        with suppress(OSError):  # who asked only for the address does not read on
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            for key, value in headers.items():
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(body[: cut.after] if cut else body)
+            if cut and cut.stalls:
+                self.serving.over.wait(60)
+        self.close_connection = bool(cut) or self.close_connection
+
+    def finish(self) -> None:
+        with suppress(OSError):
+            super().finish()
+        self.connection.close()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def kaggle_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[KaggleServer]:
+    """A server in a thread of its own; commands run as processes find it, too."""
+    place, authority = tmp_path_factory.mktemp("kaggle"), trustme.CA()
+    authority.cert_pem.write_to_path(str(place / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(API, STORAGE).configure_cert(context)  # pyright: ignore[reportUnknownMemberType] - PyOpenSSL's types
+    serving = KaggleServer()
+    parts = {"serving": serving, "context": context}
+    handler = type("Handler", (KaggleHandler,), parts)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
+        for name in ("NO_PROXY", "no_proxy", "KAGGLE_API_TOKEN", "KAGGLE_CONFIG_DIR"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(place / "ca.pem"))
+        monkeypatch.setenv("HOME", str(place))
+        monkeypatch.setenv("KAGGLE_USERNAME", "somebody")
+        monkeypatch.setenv("KAGGLE_KEY", KAGGLE_KEY)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield serving
+        finally:
+            serving.over.set()
+            server.shutdown()
             thread.join(20)

@@ -1,25 +1,171 @@
-"""``proctor competitions prepare``: make competitions' files."""
+"""``proctor competitions prepare``: download competitions and make their files, some at once."""
 
-from typing import Annotated
+import os
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from traceback import format_exception
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proctor.clients.cli.options import DataOption, competitions_in, usage_error
+from proctor.clients.cli.competitions_chosen import Choice, chosen_ids, with_choice
+from proctor.clients.cli.options import (
+    DataOption,
+    competitions_in,
+    complain,
+    usage_error,
+    with_options,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from proctor.clients.cli.competitions_bars import Bar
+
+PANEL = "Raw files, of Kaggle's competitions"
+FAILED, STOPPED = 1, 130
+LOOK_S = 0.2
+"""How often the main thread runs: where another one gets the signal, Ctrl-C comes no sooner."""
+STOP_WITHIN_S = 3.0
+"""How long what is under way may take to end once it is told to. Then the process ends all the
+same: whatever it was about to write does not count until it is renamed."""
 
 
+@dataclass(frozen=True)
+class RawOptions:
+    """Where raw files come from."""
+
+    raw: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            rich_help_panel=PANEL,
+            help="Take them from here instead of downloading them: the folder of the one "
+            "competition, or of folders named by id.",
+        ),
+    ] = None
+    keep_raw: Annotated[
+        bool,
+        typer.Option(
+            "--keep-raw",
+            rich_help_panel=PANEL,
+            help="Keep what was downloaded once the competition's files are made.",
+        ),
+    ] = False
+    skip_rules_check: Annotated[
+        bool,
+        typer.Option(
+            "--skip-rules-check",
+            rich_help_panel=PANEL,
+            help="Download without asking first whether you accepted the competition's rules.",
+        ),
+    ] = False
+    no_checksums: Annotated[
+        bool,
+        typer.Option(
+            "--no-checksums",
+            rich_help_panel=PANEL,
+            help="Take an archive from Kaggle that is not the one whose MD5 is known.",
+        ),
+    ] = False
+
+
+with_raw = with_options(RawOptions, "how")
+
+
+@with_choice
+@with_raw
 def prepare_competitions(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="All of them if none.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", help="Competitions; if nothing says which, the offline ones."
+        ),
     ] = None,
     *,
+    choice: Choice,
+    how: RawOptions,
+    jobs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How many competitions at a time.")
+    ] = 2,
     data: DataOption = None,
 ) -> None:
-    """Make competitions' files. Runs do so, too, when they first need them."""
-    from proctor.schemas.errors import TaskError
+    """Make competitions' files, which for Kaggle's are downloaded before.
 
-    library = competitions_in(data)
-    for name in names or library.ids:
+    Runs do so, too, when they first need them. Prints where they are; exit code 1 if one failed.
+    """
+    ids = chosen_ids(competitions_in(data), names, choice)
+    if how.raw is not None and not how.raw.is_dir():
+        usage_error(f"--raw: there is no folder {how.raw}")
+    code = _prepare_all(ids, partial(_prepare_one, data, how, alone=len(ids) == 1), jobs)
+    if code == STOPPED:
+        sys.stdout.flush()
+        os._exit(code)  # threads that have not ended by now would be waited for
+    raise typer.Exit(code)
+
+
+def _prepare_all(ids: "Sequence[str]", prepare: "Callable[[str, Bar], Path]", jobs: int) -> int:
+    """Prepare some at once, in threads: they wait for network and disk; returns the exit code."""
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+    from proctor.clients.cli.competitions_bars import watching
+
+    failed: list[str] = []
+    pool = ThreadPoolExecutor(jobs)
+    with watching() as watched:
+        futures = {pool.submit(watched.run, prepare, each): each for each in ids}
         try:
-            print(library.prepare(name))
-        except TaskError as error:
-            usage_error(str(error))
+            pending = set(futures)
+            while pending:
+                done, pending = wait(pending, LOOK_S, FIRST_COMPLETED)
+                for future in done:
+                    failed += _failures(futures[future], future)
+        except KeyboardInterrupt:
+            watched.stop.set()
+            complain("proctor: stopping; what has been downloaded is kept for the next time")
+            pool.shutdown(wait=False, cancel_futures=True)
+            wait(futures, STOP_WITHIN_S)
+            return STOPPED
+    pool.shutdown()
+    if failed and len(ids) > 1:
+        complain(f"proctor: {len(failed)} of {len(ids)} are not prepared: {', '.join(failed)}")
+    return FAILED if failed else 0
+
+
+def _prepare_one(data: Path | None, how: RawOptions, name: str, bar: "Bar", *, alone: bool) -> Path:
+    """Prepare one competition.
+
+    Raises:
+        TaskError: It cannot be.
+    """
+    from proctor.tasks.competitions.download.fetch import fetch_raw
+
+    download = partial(
+        fetch_raw,
+        progress=bar,
+        check_rules=not how.skip_rules_check,
+        check_sums=not how.no_checksums,
+    )
+    library = competitions_in(data, download, keep_raw=how.keep_raw)
+    raw = None
+    if how.raw is not None and (alone or library.definition(name).file.raw is not None):
+        raw = how.raw / name if not alone or (how.raw / name).is_dir() else how.raw
+    return library.prepare(name, raw, bar)
+
+
+def _failures(name: str, future: "Future[Path]") -> list[str]:
+    """Tell what came of one; its name, if it is not prepared."""
+    from proctor.schemas.errors import ProctorError
+
+    error = future.exception()
+    if error is None:
+        print(future.result(), flush=True)
+        return []
+    if isinstance(error, ProctorError):
+        complain(f"proctor: {error}")
+    else:  # our own mistake: the others go on nevertheless
+        complain("".join(format_exception(error)))
+    return [name]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from proctor.tasks.catalog import Catalog
-    from proctor.tasks.competitions.library import Competitions
+    from proctor.tasks.competitions.definition import Definition
+    from proctor.tasks.competitions.library import Competitions, Download
 
 Command: TypeAlias = Callable[..., None]
 
@@ -73,8 +74,13 @@ def usage_error(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def competitions_in(data: Path | None) -> "Competitions":
-    """The bundled competitions, with their files in `data` or where they lie by default."""
+def competitions_in(
+    data: Path | None, download: "Download | None" = None, *, keep_raw: bool = False
+) -> "Competitions":
+    """The bundled competitions, with their files in `data` or where they lie by default.
+
+    Kaggle's are downloaded when they are first needed, by `download` or as is usual.
+    """
     import platformdirs
 
     from proctor.tasks.competitions.library import Competitions
@@ -82,7 +88,14 @@ def competitions_in(data: Path | None) -> "Competitions":
     usual = os.environ.get(DATA_VARIABLE) or (
         platformdirs.user_cache_path("proctor", appauthor=False) / "competitions"
     )
-    return Competitions(Path(data or usual).absolute())
+    place = Path(data or usual).absolute()
+    return Competitions(place, download=download or _download, keep_raw=keep_raw)
+
+
+def _download(definition: "Definition", folder: Path) -> None:
+    from proctor.tasks.competitions.download.fetch import fetch_raw
+
+    fetch_raw(definition, folder)
 
 
 def catalog_of(sources: Sequence[Path] | None, data: Path | None = None) -> "Catalog":

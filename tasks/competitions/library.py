@@ -8,7 +8,9 @@ from typing import TypeAlias
 from proctor.schemas.errors import TaskError
 from proctor.schemas.task import Task
 from proctor.tasks.competitions.definition import FILE, Definition, read_definition
+from proctor.tasks.competitions.downloaded import forget
 from proctor.tasks.competitions.prepared import MANIFEST, is_whole, place_of
+from proctor.tasks.competitions.progress import UNWATCHED, Progress
 from proctor.tasks.competitions.task import task_of
 
 BUNDLED = Path(__file__).parent / "offline"
@@ -30,6 +32,8 @@ class Competitions:
         data: Path,
         sources: Sequence[Path] = (BUNDLED, KAGGLE),
         download: Download | None = None,
+        *,
+        keep_raw: bool = False,
     ) -> None:
         """Make a library.
 
@@ -37,11 +41,13 @@ class Competitions:
             data: Where their files lie, or will.
             sources: Directories of competitions' directories.
             download: What gets the raw files of those that need some; nobody does if None.
+            keep_raw: Whether what was downloaded stays once a competition is prepared.
         """
         self.data = data
         self._sources = tuple(sources)
         self._download = download
         self._read: dict[str, Definition] = {}
+        self._keep_raw = keep_raw
 
     @cached_property
     def _places(self) -> dict[str, Path]:
@@ -88,13 +94,14 @@ class Competitions:
         except TaskError:
             return False
 
-    def prepare(self, name: str, raw: Path | None = None) -> Path:
+    def prepare(self, name: str, raw: Path | None = None, progress: Progress = UNWATCHED) -> Path:
         """Make its files, unless they are there; returns their directory.
 
         Args:
             name: The competition.
             raw: The folder with its raw files. Without, those that were downloaded serve, or are
                 downloaded now.
+            progress: What is told how far it has come.
 
         Raises:
             TaskError: As `definition`, or they cannot be made.
@@ -108,12 +115,16 @@ class Competitions:
             from proctor.tasks.competitions.prepare import prepare  # noqa: PLC0415 - slow to import
 
             try:
-                prepare(definition, self.data, raw=raw or self._raw_of(definition))
+                prepare(
+                    definition, self.data, raw=raw or self._raw_of(definition), progress=progress
+                )
             except OSError as error:
                 raise TaskError(
                     f"{definition.task_id} cannot be prepared in {self.data}: {error.strerror}; "
                     "choose another place with --data"
                 ) from error
+        if raw is None and not self._keep_raw:
+            forget(self.raw_folder(name))
         return place
 
     def raw_folder(self, name: str) -> Path:

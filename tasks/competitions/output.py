@@ -20,6 +20,7 @@ from proctor.tasks.competitions.prepared import (
     seal_of,
     sha256_of,
 )
+from proctor.tasks.competitions.progress import UNWATCHED, Progress
 from proctor.tasks.competitions.raw import Raw
 
 ANYBODY_ENTERS, ANYBODY_READS, OWNER_ENTERS = 0o755, 0o644, 0o700
@@ -29,16 +30,19 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 class Output:
     """A directory that is being filled."""
 
-    def __init__(self, place: Path, form: Form, raw: Raw | None = None) -> None:
+    def __init__(
+        self, place: Path, form: Form, raw: Raw | None = None, progress: Progress = UNWATCHED
+    ) -> None:
         """Begin with an empty directory.
 
         Args:
             place: The directory.
             form: What a submission looks like.
             raw: Where files that are moved come from.
+            progress: What is told of each of them.
         """
         self.form = form
-        self._place, self._raw = place, raw
+        self._place, self._raw, self._progress = place, raw, progress
         self._sample = SAMPLE
         self._written: dict[str, str] = {}
         self._folders = {PUBLIC, PRIVATE}
@@ -70,9 +74,11 @@ class Output:
         if self._raw is None:
             raise TypeError("there are no raw files to move")
         try:
-            return self._raw.put(raw, self._made_room(f"{PUBLIC}/{to}"))
+            size = self._raw.put(raw, self._made_room(f"{PUBLIC}/{to}"))
         except FileExistsError as error:
             raise TaskError(f"{raw}: there is a file {to} already; give it another name") from error
+        self._progress.advance(1)
+        return size
 
     def sample(self, table: pl.DataFrame, file: str = SAMPLE) -> None:
         """Give agents the sample submission.

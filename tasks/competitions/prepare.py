@@ -40,6 +40,7 @@ from proctor.tasks.competitions.prepared import (
     is_whole,
     place_of,
 )
+from proctor.tasks.competitions.progress import UNWATCHED, Progress
 from proctor.tasks.competitions.raw import Raw
 from proctor.tasks.competitions.sources import made
 from proctor.tasks.competitions.sources.made import Made
@@ -50,7 +51,12 @@ ID_SPAN = 9
 
 
 def prepare(
-    definition: Definition, data: Path, *, raw: Path | None = None, check: bool = True
+    definition: Definition,
+    data: Path,
+    *,
+    raw: Path | None = None,
+    check: bool = True,
+    progress: Progress = UNWATCHED,
 ) -> Path:
     """Make a competition's files, unless they are there.
 
@@ -59,6 +65,7 @@ def prepare(
         data: Where competitions' files lie.
         raw: The folder with the raw files, where it comes from such.
         check: Whether they must be those that the leaderboard was made with.
+        progress: What is told how far it has come.
 
     Returns:
         The directory.
@@ -79,9 +86,10 @@ def prepare(
         new = Path(mkdtemp(prefix=f".{place.name}-", dir=place.parent))
         try:
             if definition.file.raw is None:
+                progress.step("make")
                 _write_made(definition, new, check=check)
             else:
-                _write_from_raw(definition, new, raw)
+                _write_from_raw(definition, new, raw, progress)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -100,7 +108,9 @@ def _write_made(definition: Definition, new: Path, *, check: bool) -> None:
     out.finish()
 
 
-def _write_from_raw(definition: Definition, new: Path, folder: Path | None) -> None:
+def _write_from_raw(
+    definition: Definition, new: Path, folder: Path | None, progress: Progress
+) -> None:
     """Write what a recipe, or a module, makes of raw files."""
     file = definition.file
     if folder is None or file.raw is None:
@@ -109,8 +119,10 @@ def _write_from_raw(definition: Definition, new: Path, folder: Path | None) -> N
     scratch.mkdir()
     try:
         with closing(Raw(folder, scratch)) as raw:
+            progress.step("look for files")
             check_raw(file.raw, raw)
-            out = Output(new, file.form, raw)
+            progress.step("split", unit="files")
+            out = Output(new, file.form, raw, progress)
             if file.recipe:
                 follow(file.recipe, definition.competition, raw, out)
             else:
@@ -118,6 +130,7 @@ def _write_from_raw(definition: Definition, new: Path, folder: Path | None) -> N
     except TaskError as error:
         raise TaskError(f"{definition.task_id}: {error}") from error
     shutil.rmtree(scratch)
+    progress.step("seal")
     out.add(f"{PUBLIC}/{DESCRIPTION}", definition.description.encode())
     out.finish()
     check_answers(definition.competition, new / PRIVATE / ANSWERS)

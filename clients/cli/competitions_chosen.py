@@ -1,0 +1,111 @@
+"""Which competitions a command is about: by id, by split, from a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proctor.clients.cli.options import usage_error, with_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proctor.tasks.competitions.library import Competitions
+
+PANEL = "Which"
+OFFLINE = "offline"
+NEAR = 60
+"""Of 100: from so much likeness on, one name may have been meant for another."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the command line says of them, besides ids."""
+
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=PANEL,
+            help="All of a split: low, medium, high, lite, all, dev, offline, … May be repeated.",
+        ),
+    ] = None
+    from_list: Annotated[
+        Path | None,
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            rich_help_panel=PANEL,
+            help="Those in a file: an id on each line; blank lines and # comments are skipped.",
+        ),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", rich_help_panel=PANEL, help="Not this one. May be repeated."),
+    ] = None
+
+
+with_choice = with_options(Choice, "choice")
+"""Give a command the options of `Choice`, gathered in its argument ``choice``."""
+
+
+def chosen_ids(
+    library: "Competitions", names: "Sequence[str] | None", choice: Choice
+) -> tuple[str, ...]:
+    """The ids of what is asked for, each once; the offline ones if nothing is.
+
+    Ends with exit code 2 where a name is unknown, or nothing is left.
+    """
+    ids = [each.rpartition("/")[2] for each in library.ids]
+    listed = _listed(choice.from_list, ids) if choice.from_list else []
+    splits = choice.split or ([] if names or choice.from_list else [OFFLINE])
+    wanted = [
+        *(_known(name, ids, "competition") for name in names or ()),
+        *listed,
+        *_of_splits(library, ids, splits),
+    ]
+    excluded = {_known(name, ids, "competition", "--exclude: ") for name in choice.exclude or ()}
+    if not (left := tuple(each for each in dict.fromkeys(wanted) if each not in excluded)):
+        usage_error("no competition is left of what was asked for")
+    return left
+
+
+def _listed(path: Path, ids: "Sequence[str]") -> list[str]:
+    from proctor.schemas.errors import TaskError
+    from proctor.tasks.formats.reading import read_text
+
+    try:
+        lines = read_text(path).splitlines()
+    except TaskError as error:
+        usage_error(str(error))
+    names = [(number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
+    return [_known(name, ids, "competition", f"{path}:{line}: ") for line, name in names if name]
+
+
+def _of_splits(library: "Competitions", ids: "Sequence[str]", splits: "Sequence[str]") -> list[str]:
+    from proctor.schemas.errors import TaskError
+
+    if not splits:
+        return []
+    try:
+        by_id = {each: library.definition(each).splits for each in ids}
+    except TaskError as error:
+        usage_error(str(error))
+    there = sorted({split for some in by_id.values() for split in some})
+    asked = {_known(each, there, "split") for each in splits}
+    return [each for each, some in by_id.items() if asked.intersection(some)]
+
+
+def _known(name: str, known: "Sequence[str]", what: str, where: str = "") -> str:
+    """The name, without its prefix, if it is known."""
+    bare = name.removeprefix("competition/")
+    if bare not in known:
+        from rapidfuzz.fuzz import ratio
+        from rapidfuzz.process import extractOne
+        from rapidfuzz.utils import default_process
+
+        near = extractOne(bare, known, scorer=ratio, processor=default_process, score_cutoff=NEAR)
+        remedy = f"did you mean {near[0]}?" if near else "see 'proctor competitions list'"
+        usage_error(f"{where}there is no {what} {name!r}; {remedy}")
+    return bare
