@@ -109,7 +109,11 @@ def run(
     other = OtherServer(server) if server else None
     if not other:
         catalog = with_problems_told(choice.offered(catalog, patterns or []))
-    cards = choice.chosen(other.cards() if other else catalog.cards(), patterns or [])
+    cards = choice.chosen(
+        other.cards() if other else catalog.cards(),
+        patterns or [],
+        None if other else catalog.competitions,
+    )
     if not other:
         catalog = with_prepared(catalog, cards)
         cards = [catalog.card(card.id) for card in cards]

@@ -1,7 +1,7 @@
 """Which tasks a run is of: options, and what they choose."""
 
 import fnmatch
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proctor.clients.cli.options import usage_error, with_options
+from proctor.clients.cli.options import complain, usage_error, with_options
 
 if TYPE_CHECKING:
     from proctor.schemas.task import TaskCard
     from proctor.tasks.catalog import Catalog
+    from proctor.tasks.competitions.library import Competitions
 
 PANEL = "Tasks"
+SHOWN = 3
+"""Of the competitions that are left out."""
 
 
 class Kind(StrEnum):
@@ -84,10 +87,22 @@ class TaskChoice:
             return catalog
         return catalog.offering(library.ids)
 
-    def chosen(self, cards: "Sequence[TaskCard]", patterns: Sequence[str]) -> "list[TaskCard]":
+    def chosen(
+        self,
+        cards: "Sequence[TaskCard]",
+        patterns: Sequence[str],
+        library: "Competitions | None" = None,
+    ) -> "list[TaskCard]":
         """The tasks to be worked, in the order in which they are asked for.
 
-        Ends with exit code 2 where a pattern, or the choice as a whole, matches none.
+        What would have to be downloaded first must be asked for by its whole id, or be listed in a
+        file; or else it is left out, which is said. Ends with exit code 2 where a pattern, or the
+        choice as a whole, matches none.
+
+        Args:
+            cards: All tasks.
+            patterns: The command's arguments.
+            library: The competitions among them, where they are prepared here.
         """
         by_id = {card.id: card for card in cards}
         wanted = [*patterns, *(each for each in self.task or () if not _is_place(each))]
@@ -100,9 +115,11 @@ class TaskChoice:
         left = [card for card in found if not _matches(card.id, self.exclude or ())]
         if not left:
             usage_error(f"no task is left: --exclude {' '.join(self.exclude or ())} takes all")
+        if library:
+            left = _at_hand(left, {*wanted, *(listed or ())}, library)
         return left[: self.limit]
 
-    def _takes(self, card: "TaskCard", listed: Container[str] | None) -> bool:
+    def _takes(self, card: "TaskCard", listed: Collection[str] | None) -> bool:
         in_split = card.id in listed if listed is not None else self.split in (None, *card.splits)
         return (
             (self.kind is None or card.kind == self.kind.value)
@@ -110,7 +127,7 @@ class TaskChoice:
             and in_split
         )
 
-    def _listed(self, known: "Mapping[str, TaskCard]") -> Container[str] | None:
+    def _listed(self, known: "Mapping[str, TaskCard]") -> Collection[str] | None:
         """The tasks that a file lists, where the split is one; unknown names are refused."""
         if self.split is None or not Path(self.split).is_file():
             return None
@@ -157,6 +174,27 @@ def _matching(ids: Sequence[str], patterns: Sequence[str]) -> Iterator[str]:
         if not matching:
             usage_error(f"no task matches {pattern!r}; {_near(pattern, ids)}")
         yield from matching
+
+
+def _at_hand(
+    cards: "Sequence[TaskCard]", named: Collection[str], library: "Competitions"
+) -> "list[TaskCard]":
+    """Those that are named, or need no download."""
+    far = [
+        card.id
+        for card in cards
+        if card.id in library.ids and card.id not in named and not library.is_ready(card.id)
+    ]
+    if far:
+        names = " ".join(each.removeprefix("competition/") for each in far[:SHOWN])
+        told = (
+            f"{len(far)} of the competitions are not prepared, and would have to be downloaded "
+            f"first: proctor competitions prepare {names}{' …' * (len(far) > SHOWN)}"
+        )
+        if len(far) == len(cards):
+            usage_error(f"no task is left: {told}")
+        complain(f"proctor: {told}")
+    return [card for card in cards if card.id not in far]
 
 
 def _matches(task_id: str, patterns: Sequence[str]) -> bool:

@@ -297,6 +297,13 @@ class Raw:
             "another folder with --raw"
         )
 
+    def open_archives(self) -> None:
+        """Look into the archives now, which else happens when they are first needed.
+
+        Afterwards `put` and `has` may be called by several threads at once.
+        """
+        _ = self._archives
+
     def close(self) -> None:
         """Let go of the archives."""
         for _, store in self.__dict__.get("_archives", ()):
@@ -395,15 +402,15 @@ def stem_of(path: str) -> str:
 
 def _unpack_7z(path: Path, target: Path, said: str) -> None:
     try:
-        import py7zr  # noqa: PLC0415 - installed for such competitions only
-        from py7zr.exceptions import ArchiveError  # noqa: PLC0415 - as above
+        from py7zr import SevenZipFile  # noqa: PLC0415 - installed for such competitions only
+        from py7zr.exceptions import ArchiveError  # noqa: PLC0415
     except ImportError as error:
         raise TaskError(
             f"{said}: 7z archives take a further package: pip install 'mle-proctor[kaggle]'; "
             "or unpack it there yourself"
         ) from error
     try:
-        with py7zr.SevenZipFile(path) as archive:
+        with SevenZipFile(path) as archive:
             members = archive.list()
             for each in members:
                 checked(each.filename, said)
