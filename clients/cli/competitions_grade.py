@@ -9,6 +9,7 @@ from proctor.clients.cli.options import (
     CompetitionName,
     DataOption,
     JsonOption,
+    TasksOption,
     competitions_in,
     usage_error,
 )
@@ -26,6 +27,7 @@ def grade_submission(
         Literal["strict", "upstream"],
         typer.Option(help="Align rows by id, or as MLE-bench does it."),
     ] = "strict",
+    tasks: TasksOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -39,7 +41,7 @@ def grade_submission(
     from proctor.schemas.errors import ProctorError
     from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE
 
-    library, path = competitions_in(data), submission.absolute()
+    library, path = competitions_in(data, tasks), submission.absolute()
 
     async def measured_in_worker() -> "Measured":
         return await in_worker(measure, competition, path, answers, compat)

@@ -25,8 +25,8 @@ TasksOption: TypeAlias = Annotated[
         "--tasks",
         "--tasks-dir",
         metavar="DIR",
-        help="Take tasks from DIR (task directories, AfterQuery JSON files) instead of the "
-        "bundled ones. May be repeated.",
+        help="Take tasks from DIR (task directories, AfterQuery JSON files, competitions) instead "
+        "of the bundled ones. May be repeated.",
     ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -67,27 +67,42 @@ def usage_error(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def competitions_in(data: Path | None) -> "Competitions":
-    """The bundled competitions, with their files in `data` or where they lie by default."""
+def competitions_in(data: Path | None, sources: Sequence[Path] | None = None) -> "Competitions":
+    """The competitions of ``--tasks``, or the bundled ones; ends with exit code 2 where they clash.
+
+    Their files are in `data`, or where they lie by default.
+    """
     import platformdirs
 
-    from proctor.tasks.competitions.library import Competitions
+    from proctor.schemas.errors import TaskError
+    from proctor.tasks.competitions.library import BUNDLED, Competitions
 
     usual = os.environ.get(DATA_VARIABLE) or (
         platformdirs.user_cache_path("proctor", appauthor=False) / "competitions"
     )
-    return Competitions(Path(data or usual).absolute())
+    if missing := [path for path in sources or () if not path.exists()]:
+        usage_error(f"--tasks {missing[0]}: there is no such file or directory")
+    places = [path.absolute() for path in sources] if sources else [BUNDLED]
+    library = Competitions(Path(data or usual).absolute(), places)
+    try:
+        if sources and not library.ids:
+            complain(f"proctor: no competition below {', '.join(map(str, sources))}")
+    except TaskError as error:
+        usage_error(str(error))
+    return library
 
 
 def catalog_of(sources: Sequence[Path] | None, data: Path | None = None) -> "Catalog":
     """The catalog that ``--tasks`` asks for; tasks that cannot be read are complained of.
 
-    The bundled tasks come with competitions, prepared in `data` when they are asked for.
+    Competitions are prepared in `data`: the bundled ones when they are asked for by their ids,
+    those of ``--tasks`` at once, as they are on offer with its other tasks.
     """
     from proctor.tasks.catalog import Catalog
 
     if sources:
-        catalog = Catalog([path.absolute() for path in sources])
+        own = competitions_in(data, sources)
+        catalog = Catalog([path.absolute() for path in sources], own, own.ids)
     else:
         catalog = Catalog(competitions=competitions_in(data))
     return with_problems_told(catalog)
@@ -106,11 +121,12 @@ def with_problems_told(catalog: "Catalog") -> "Catalog":
 
 
 def with_prepared(catalog: "Catalog") -> "Catalog":
-    """The catalog with those competitions on offer whose files are there."""
+    """The catalog with those competitions on offer, too, whose files are there."""
     library = catalog.competitions
     if library is None:
         return catalog
-    return with_problems_told(catalog.offering([i for i in library.ids if library.is_prepared(i)]))
+    ready = [i for i in library.ids if i in catalog.ids or library.is_prepared(i)]
+    return with_problems_told(catalog.offering(ready))
 
 
 def with_options(group: "type[DataclassInstance]", argument: str) -> Callable[[Command], Command]:

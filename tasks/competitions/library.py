@@ -1,6 +1,6 @@
 """The library: a competition's id to its task, its files made when it is first asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -9,9 +9,23 @@ from proctor.schemas.task import Task
 from proctor.tasks.competitions.definition import FILE, Definition, read_definition
 from proctor.tasks.competitions.prepared import is_whole, place_of
 from proctor.tasks.competitions.task import task_of
+from proctor.tasks.formats.directory import FILE as TASK_FILE
 
 BUNDLED = Path(__file__).parent / "offline"
 PREFIX = "competition/"
+
+
+def places_below(root: Path) -> Iterator[Path]:
+    """Directories of competitions: `root` itself, or those below it.
+
+    What is hidden is passed over, and so is what lies inside a task.
+    """
+    if (root / FILE).is_file():
+        yield root
+    elif root.is_dir() and not (root / TASK_FILE).exists():
+        for below in sorted(root.iterdir()):
+            if below.is_dir() and not (below.is_symlink() or below.name.startswith(".")):
+                yield from places_below(below)
 
 
 class Competitions:
@@ -22,19 +36,30 @@ class Competitions:
 
         Args:
             data: Where their files lie, or will.
-            sources: Directories of competitions' directories.
+            sources: Competitions' directories, and folders that hold such, at any depth.
         """
         self.data = data
         self._sources = tuple(sources)
 
     @cached_property
     def _places(self) -> dict[str, Path]:
-        found = (path.parent for source in self._sources for path in source.glob(f"*/{FILE}"))
-        return {f"{PREFIX}{place.name}": place for place in sorted(found)}
+        places: dict[str, Path] = {}
+        for place in (place for source in self._sources for place in places_below(source)):
+            other = places.setdefault(f"{PREFIX}{place.name}", place)
+            if other != place:
+                raise TaskError(
+                    f"{place}: the id {place.name!r} is taken by {other}; "
+                    "give one of the two another id"
+                )
+        return places
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of their tasks, sorted."""
+        """The ids of their tasks, sorted.
+
+        Raises:
+            TaskError: Two are called alike.
+        """
         return tuple(sorted(self._places))
 
     def definition(self, name: str) -> Definition:
