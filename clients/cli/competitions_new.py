@@ -78,11 +78,15 @@ def new_competition(
     from proctor.schemas.errors import TaskError
     from proctor.tasks.competitions.authoring.new import draft, refuse_taken, write
     from proctor.tasks.competitions.authoring.request import Request
+    from proctor.tasks.competitions.authoring.teams import scores_in
 
     if not 0 < test < 1:
         usage_error(f"--test {test:g}: a share lies between 0 and 1, as 0.3")
+    if no_baselines and not leaderboard:
+        usage_error("--no-baselines: without them, give scores with --leaderboard FILE")
     try:
         refuse_taken(into / name, force=force)
+        scores = scores_in(leaderboard) if leaderboard else []
         drafted = draft(
             Request(
                 id=name,
@@ -102,9 +106,7 @@ def new_competition(
         )
         _print_choices(drafted)
         with _progress() as told:
-            made, odd = write(
-                drafted, into, told, run=not no_baselines, scores=leaderboard, force=force
-            )
+            made, odd = write(drafted, into, told, run=not no_baselines, scores=scores, force=force)
     except TaskError as error:
         usage_error(str(error))
     except OSError as error:

@@ -174,7 +174,10 @@ def _sample(reference: pl.DataFrame, id_column: str, train: pl.DataFrame) -> pl.
 def _typical(cells: pl.Series) -> float | str:
     if cells.dtype == pl.String:
         return str(cells.mode().sort()[0])
-    return round(float(np.median(cells.to_numpy())), 2)
+    values = cells.to_numpy()
+    whole = cells.dtype.is_integer()  # a class or a grade, between two of which there is none
+    middle = np.quantile(values, 0.5, method="lower") if whole else np.median(values)
+    return round(float(middle), 2)
 
 
 def _csv(table: pl.DataFrame) -> bytes:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +25,6 @@ from proctor.tasks.competitions.authoring.teams import (
     Told,
     baselines,
     in_order,
-    scores_in,
     told_of_leaderboard,
 )
 from proctor.tasks.competitions.authoring.texts import declaration, description
@@ -39,7 +38,7 @@ from proctor.tasks.competitions.definition import (
     Source,
     read_definition,
 )
-from proctor.tasks.competitions.offline.baselines import written
+from proctor.tasks.competitions.offline.baselines import Entry, written
 from proctor.tasks.competitions.prepare import made_files, sums, won_by
 from proctor.tasks.competitions.prepared import PRIVATE, PUBLIC, REFERENCE, SAMPLE
 from proctor.tasks.competitions.sources.table import as_ones, read_table
@@ -105,7 +104,7 @@ def write(
     told: Told,
     *,
     run: bool = True,
-    scores: Path | None = None,
+    scores: Sequence[Entry] = (),
     force: bool = False,
 ) -> tuple[Definition, list[str]]:
     """Make the directory of a competition below `into`.
@@ -115,7 +114,7 @@ def write(
         into: Where the directory is made.
         told: What hears of the teams' progress.
         run: Whether the baselines are on the leaderboard.
-        scores: A file of scores that are on it, too.
+        scores: Further ones that are on it.
         force: Whether it may replace a competition.
 
     Returns:
@@ -125,18 +124,15 @@ def write(
         TaskError: It cannot be made, or something is there already.
         OSError: It cannot be written.
     """
-    if not (run or scores):
-        raise TaskError("--no-baselines: without them, scores are needed: --leaderboard FILE")
     final = into / drafted.file.id
     refuse_taken(final, force=force)
-    given = scores_in(scores) if scores else []
     into.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{final.name}-", dir=into) as root:
         place = Path(root, final.name)
         _write_author_files(drafted, place)
         files = made_files(read_definition(place, ranked=False))
         ran = _ran(place, files, Path(root, "made"), told) if run else Ran([], [])
-        entries = in_order([*given, *ran.entries], lower_is_better=drafted.file.lower_is_better)
+        entries = in_order([*scores, *ran.entries], lower_is_better=drafted.file.lower_is_better)
         (place / LEADERBOARD).write_text(written(entries), "utf-8")
         checked = {name: data for name, data in files.items() if not name.endswith(DESCRIPTION)}
         (place / CHECKSUMS).write_text(json.dumps(sums(checked), indent=2) + "\n", "utf-8")
@@ -233,6 +229,8 @@ def _told_of_proof(definition: Definition, files: Mapping[str, bytes]) -> list[s
             f"begins at {competition.medals.gold:g}; are the leaderboard's scores of this metric?"
         )
     measured, won = won_by(competition, files, f"{PUBLIC}/{SAMPLE}")
+    if measured.score is None:
+        raise TaskError(f"{PUBLIC}/{SAMPLE}: {measured.reason}; choose another --metric")
     if won.any:
         return [
             f"the sample submission, which says the same of every row, scores {measured.score:g}, "

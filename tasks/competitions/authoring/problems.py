@@ -9,13 +9,12 @@ import polars as pl
 from proctor.evaluator.documents import listed, shown
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.authoring.request import Request
+from proctor.tasks.competitions.sources.table import TIME
 from proctor.tasks.competitions.splits import Parts
 
 FEW_ROWS_OF_CLASS = 10
 FEW_TEST_ROWS = 100
 FEW_GROUPS = 5
-TIME = re.compile(r"\d{4}(?:([-/.])\d\d(?:[-/.]\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?)?)?")
-"""Texts that stand in the order of time when they stand in their own."""
 
 
 def check_target(cells: pl.Series) -> None:
@@ -63,7 +62,8 @@ def usable_ids(table: pl.DataFrame, request: Request) -> tuple[str, list[str]]:
             f"{ids.name}"
         ]
     target = table.sort(ids.name)[request.target]
-    if target.rle_id().n_unique() == target.n_unique() < table.height:
+    in_runs = target.rle_id().n_unique() == target.n_unique() < table.height
+    if in_runs or target.is_sorted() or target.is_sorted(descending=True):
         return ids.name, [
             f"rows sorted by {ids.name} are sorted by {target.name}, too, which gives answers "
             f"away: leave --ids out, and say --drop {ids.name}"

@@ -7,6 +7,7 @@ import polars as pl
 import tomli_w
 
 from proctor.tasks.competitions.definition import CompetitionFile, Split
+from proctor.tasks.competitions.sources.table import TIME
 
 SHOWN_VALUES = 8
 """So many different texts are listed, and of more only their number is said."""
@@ -92,7 +93,7 @@ def _values(cells: pl.Series) -> str:
     there = cells.drop_nulls()
     if there.is_empty():
         return "none"
-    if cells.dtype != pl.String:
+    if cells.dtype != pl.String or all(map(TIME.fullmatch, there)):
         return f"{there.sort()[0]} to {there.sort()[-1]}"
     values = there.unique().sort().to_list()
     if len(values) > SHOWN_VALUES or max(map(len, values)) > SHOWN_CHARS:

@@ -7,6 +7,7 @@ rewritten, and a code such as ``007`` stays one.
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,8 @@ EMPTY = (
 """Cells that pandas takes for missing ones, and so would whoever reads the files with it."""
 CODE = r"^\s*[+-]?(0\d|\d{19})"
 """Digits that are no number: they begin with a zero, or a 64-bit integer cannot hold them."""
+TIME = re.compile(r"\d{4}(?:[-/.]\d\d(?:[-/.]\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?)?)?")
+"""Texts that stand in the order of time when they stand in their own."""
 OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -136,8 +139,8 @@ def _check_rows(path: Path, text: str) -> None:
     for row in rows:
         if row and len(row) != len(names):
             raise TaskError(
-                f"{path}: line {rows.line_num} has {len(row)} cells, the header {len(names)}; "
-                "quote cells that hold commas"
+                f"{path}: the row that ends in line {rows.line_num} has {len(row)} of "
+                f"{len(names)} cells; fill it up, or quote cells that hold commas"
             )
 
 
