@@ -27,7 +27,7 @@ MEASURES = {
     "r2": "R², the share of the variance that is explained",
 }
 """The metrics on offer, in words."""
-YES = ("1", "true", "yes", "y", "t", "positive", "pos")
+YES = ("true", "yes", "y", "t", "positive", "pos")
 FEW_GRADES = 10
 """Whole numbers of so many values at most are taken for classes."""
 MANY_CLASSES = 100
@@ -135,7 +135,7 @@ def _check_suits(cells: pl.Series, target: str, name: str, *, several: bool) -> 
 
 
 def _positive(cells: pl.Series, request: Request) -> str:
-    """The label that counts as 1: the one asked for, or one that says yes, or the rarer one."""
+    """The label that counts as 1: the one asked for, the greater number, yes, or the rarer one."""
     counts = cells.cast(pl.String).value_counts().sort("count", cells.name)
     labels: list[str] = counts[cells.name].to_list()
     if request.positive:
@@ -143,10 +143,10 @@ def _positive(cells: pl.Series, request: Request) -> str:
             there = " and ".join(map(repr, sorted(labels)))
             raise TaskError(f"--positive {request.positive!r}: {request.target} has {there}")
         return request.positive
+    if cells.dtype != pl.String:
+        return str(cells.max())
     saying_yes = [each for each in labels if each.strip().lower() in YES]
-    if len(saying_yes) == 1:
-        return saying_yes[0]
-    return labels[0] if cells.dtype == pl.String else str(cells.max())
+    return saying_yes[0] if len(saying_yes) == 1 else labels[0]
 
 
 def _asked(target: str, reads: str, positive: str) -> str:

@@ -3,9 +3,10 @@
 import csv
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -21,6 +22,11 @@ from proctor.tasks.formats.reading import read_text
 
 MOST_ROWS = 10_000
 """Of the training rows: what a team fits, so that the slowest of them takes minutes, not days."""
+
+FEW_ROWS = 2000
+"""Of training rows: so few are fitted six times as fast by one thread as by several that wait."""
+THREADS: Any = import_module("threadpoolctl")
+"""It has no types of its own."""
 
 Told = Callable[[int, int, str], None]
 """Called with the teams done, their number, and the one that is next."""
@@ -53,7 +59,8 @@ def baselines(definition: Definition, root: Path, told: Told) -> Ran:
     teams = list(teams_of(definition, train))
     found: list[Entry] = []
     failed: list[str] = []
-    with warnings.catch_warnings():
+    threads = 1 if len(train) <= FEW_ROWS else None
+    with warnings.catch_warnings(), THREADS.threadpool_limits(threads):
         warnings.simplefilter("ignore")  # models that did not converge are teams, too
         for done, team in enumerate(teams):
             told(done, len(teams), team.name)
