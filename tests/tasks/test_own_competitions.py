@@ -32,10 +32,10 @@ ERRORS = [Entry(float(each), "") for each in (1, 2, 3, 4, 5)]
 def rows() -> pl.DataFrame:
     """Customers: numbers with gaps, categories, dates, codes, free text, and three targets."""
     rng = np.random.default_rng(5)
-    age = rng.integers(18, 80, N)
+    age: Any = rng.integers(18, 80, N)
     spend = np.round(rng.lognormal(3, 1, N), 2)
     plan = rng.choice(["basic", "plus", "pro"], N)
-    under = 0.05 * (age - 45.0) + 0.8 * (plan == "basic") + rng.normal(0, 0.6, N)
+    under: Any = 0.05 * (age - 45.0) + 0.8 * (plan == "basic") + rng.normal(0, 0.6, N)
     since = np.datetime64("2024-01-01") + rng.integers(0, 300, N).astype("timedelta64[D]")
     return pl.DataFrame(
         {
@@ -49,8 +49,8 @@ def rows() -> pl.DataFrame:
             "shop": rng.choice(list("ABCDEFGHIJ"), N),
             "churned": np.where(under > 0.3, "yes", "no"),
             "level": np.select([under < -0.6, under < 0.9], ["low", "mid"], "high"),
-            "stars": np.clip(np.round(under + 3), 1, 5).astype(int),
-            "worth": np.round(under * 10, 1),
+            "stars": (under + 3).round().clip(1, 5).astype(int),
+            "worth": (under * 10).round(1),
         }
     )
 
@@ -184,17 +184,12 @@ def test_the_label_that_counts_as_one_says_yes_or_is_rarer_or_is_asked_for(
 
 
 def test_groups_stay_together_and_time_goes_forward(make: Callable[..., Definition]) -> None:
-    train, test, _ = parts_of(make(id="by-shop", by="group", column="shop"))
+    made = make(id="by-shop", by="group", column="shop")
+    train, test, _ = parts_of(made)
     assert not set(train["shop"]) & set(test["shop"])
-    assert "No `shop` of the test" in read_definition_text(
-        make, id="shops", by="group", column="shop"
-    )
+    assert "No `shop` of the test" in made.description
     train, test, _ = parts_of(make(id="by-time", by="time", column="since"))
     assert max(train["since"]) < min(test["since"])
-
-
-def read_definition_text(make: Callable[..., Definition], **asked: Any) -> str:
-    return make(**asked).description
 
 
 def test_a_description_tells_of_training_rows_only(
@@ -258,6 +253,10 @@ def change(old: str, new: str, count: int = -1) -> Callable[[str], str]:
     return lambda text: text.replace(old, new, count)
 
 
+def only(text: str) -> Callable[[str], str]:
+    return lambda _: text
+
+
 @pytest.mark.parametrize(
     ("text", "asked", "problem"),
     [
@@ -287,18 +286,18 @@ def change(old: str, new: str, count: int = -1) -> Callable[[str], str]:
         (change(",yes,", ",None,", 3), {}, "3 of 200 rows have no value"),
         (change(",yes,", ",no,"), {}, "every row has 'no'"),
         (change(",mid,", ",odd,", 1), {"target": "level"}, "no training row has 'odd'"),
-        (lambda _: "a,churned\n1,no\n2,yes\n" + "1,no\n" * 49, {}, "row of the test has 'yes'"),
-        (lambda _: "a,g,churned\n1,1,x\n2,1,y\n", {"by": "group", "column": "g"}, "one group only"),
-        (lambda _: "a,churned\n", {}, "no rows below its header"),
-        (lambda _: "", {}, "is empty; it must begin with the names"),
-        (lambda _: "a;churned\n1;2\n", {}, "columns stand apart by ';'"),
-        (lambda _: "1,0\n2,1\n", {}, "no header: its first line is '1', '0'"),
-        (lambda _: ",churned\n1,2\n", {}, "column 1 has no name"),
-        (lambda _: "churned,churned\n1,2\n", {}, "stands twice"),
-        (lambda _: "a,churned\n1,2,3\n", {}, "in line 2 has 3 of 2 cells"),
-        (lambda _: "a,churned\n1\n", {}, "in line 2 has 1 of 2 cells"),
-        (lambda _: 'a,churned\n1,"2\n', {}, "not CSV"),
-        (lambda _: "a,churned\n1,\0\n", {}, "not text"),
+        (only("a,churned\n1,no\n2,yes\n" + "1,no\n" * 49), {}, "row of the test has 'yes'"),
+        (only("a,g,churned\n1,1,x\n2,1,y\n"), {"by": "group", "column": "g"}, "one group only"),
+        (only("a,churned\n"), {}, "no rows below its header"),
+        (only(""), {}, "is empty; it must begin with the names"),
+        (only("a;churned\n1;2\n"), {}, "columns stand apart by ';'"),
+        (only("1,0\n2,1\n"), {}, "no header: its first line is '1', '0'"),
+        (only(",churned\n1,2\n"), {}, "column 1 has no name"),
+        (only("churned,churned\n1,2\n"), {}, "stands twice"),
+        (only("a,churned\n1,2,3\n"), {}, "in line 2 has 3 of 2 cells"),
+        (only("a,churned\n1\n"), {}, "in line 2 has 1 of 2 cells"),
+        (only('a,churned\n1,"2\n'), {}, "not CSV"),
+        (only("a,churned\n1,\0\n"), {}, "not text"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_the_value_and_the_remedy(
