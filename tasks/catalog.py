@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from proctor.evaluator.graders import check_options
 from proctor.schemas.errors import TaskError
 from proctor.schemas.task import Task, TaskCard
+from proctor.tasks.competitions.definition import FILE as COMPETITION
 from proctor.tasks.competitions.definition import Definition
 from proctor.tasks.competitions.elsewhere import prepare_elsewhere
 from proctor.tasks.competitions.library import Competitions
@@ -184,7 +185,12 @@ def _check_size(task: Task) -> None:
 
 
 def _places(source: Path) -> Iterator[Path]:
-    """Where tasks lie: `source` itself, task directories below it, JSON files directly in it."""
+    """Where tasks lie: `source` itself, task directories below it, JSON files directly in it.
+
+    What lies in a competition's directory is no task of its own.
+    """
+    if (source / COMPETITION).is_file():
+        return
     if source.is_file() or (source / FILE).exists():
         yield source
     elif source.is_dir():
@@ -199,5 +205,5 @@ def _directories(root: Path) -> Iterator[Path]:
     for below in sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink()):
         if (below / FILE).exists():
             yield below
-        else:
+        elif not (below / COMPETITION).is_file():
             yield from _directories(below)

@@ -1,4 +1,4 @@
-"""``proctor competitions``: list, show and prepare competitions, and grade a submission."""
+"""``proctor competitions``: list, show, prepare and make competitions, and grade a submission."""
 
 import json
 from typing import TYPE_CHECKING
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from proctor.clients.cli.competitions_grade import grade_submission
+from proctor.clients.cli.competitions_new import new_competition
 from proctor.clients.cli.competitions_prepare import prepare_competitions
 from proctor.clients.cli.competitions_report import report_competitions
 from proctor.clients.cli.options import (
     CompetitionName,
     DataOption,
     JsonOption,
+    TasksOption,
     competitions_in,
     usage_error,
 )
@@ -19,20 +21,23 @@ from proctor.clients.cli.options import (
 if TYPE_CHECKING:
     from proctor.tasks.competitions.definition import Definition
 
-app = typer.Typer(help="List, show, prepare and grade competitions.", no_args_is_help=True)
+app = typer.Typer(help="List, show, prepare, grade and make competitions.", no_args_is_help=True)
 
 app.command("prepare")(prepare_competitions)
 app.command("grade")(grade_submission)
+app.command("new")(new_competition)
 app.command("report")(report_competitions)
 
 
 @app.command("list")
-def list_competitions(*, data: DataOption = None, as_json: JsonOption = False) -> None:
+def list_competitions(
+    *, tasks: TasksOption = None, data: DataOption = None, as_json: JsonOption = False
+) -> None:
     """List the competitions, and which are prepared."""
     from rich.console import Console
     from rich.table import Table
 
-    library = competitions_in(data)
+    library = competitions_in(data, tasks)
     rows = [
         {**_about(library.definition(each)), "prepared": library.is_prepared(each)}
         for each in library.ids
@@ -49,12 +54,16 @@ def list_competitions(*, data: DataOption = None, as_json: JsonOption = False) -
 
 @app.command("show")
 def show_competition(
-    name: CompetitionName, *, data: DataOption = None, as_json: JsonOption = False
+    name: CompetitionName,
+    *,
+    tasks: TasksOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a competition: its description, what is handed in, and what wins."""
     from proctor.schemas.errors import TaskError
 
-    library = competitions_in(data)
+    library = competitions_in(data, tasks)
     try:
         definition = library.definition(name)
     except TaskError as error:

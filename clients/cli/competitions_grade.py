@@ -9,6 +9,7 @@ from proctor.clients.cli.options import (
     CompatOption,
     DataOption,
     JsonOption,
+    TasksOption,
     competitions_in,
     complain,
     made_directory,
@@ -54,6 +55,7 @@ def grade_submission(
             help="With a list: where <time>_grading_report.json goes; here by default.",
         ),
     ] = None,
+    tasks: TasksOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,7 +63,7 @@ def grade_submission(
 
     Exit code 1 where the submission is invalid, or a line of the list could not be graded.
     """
-    library = competitions_in(data)
+    library = competitions_in(data, tasks)
     if name is None:
         if submission.suffix not in LISTS:
             usage_error(f"name the competition that {submission} is for, or give a JSONL file")

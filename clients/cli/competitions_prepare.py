@@ -13,6 +13,7 @@ import typer
 from proctor.clients.cli.competitions_chosen import Choice, chosen_ids, with_choice
 from proctor.clients.cli.options import (
     DataOption,
+    TasksOption,
     competitions_in,
     complain,
     usage_error,
@@ -91,16 +92,17 @@ def prepare_competitions(
     jobs: Annotated[
         int, typer.Option(min=1, metavar="N", help="How many competitions at a time.")
     ] = 2,
+    tasks: TasksOption = None,
     data: DataOption = None,
 ) -> None:
     """Make competitions' files, which for Kaggle's are downloaded before.
 
     Runs do so, too, when they first need them. Prints where they are; exit code 1 if one failed.
     """
-    ids = chosen_ids(competitions_in(data), names, choice)
+    ids = chosen_ids(competitions_in(data, tasks), names, choice)
     if how.raw is not None and not how.raw.is_dir():
         usage_error(f"--raw: there is no folder {how.raw}")
-    code = _prepare_all(ids, partial(_prepare_one, data, how, alone=len(ids) == 1), jobs)
+    code = _prepare_all(ids, partial(_prepare_one, data, tasks, how, alone=len(ids) == 1), jobs)
     if code == STOPPED:
         sys.stdout.flush()
         os._exit(code)  # threads that have not ended by now would be waited for
@@ -135,7 +137,15 @@ def _prepare_all(ids: "Sequence[str]", prepare: "Callable[[str, Bar], Path]", jo
     return FAILED if failed else 0
 
 
-def _prepare_one(data: Path | None, how: RawOptions, name: str, bar: "Bar", *, alone: bool) -> Path:
+def _prepare_one(
+    data: Path | None,
+    tasks: "Sequence[Path] | None",
+    how: RawOptions,
+    name: str,
+    bar: "Bar",
+    *,
+    alone: bool,
+) -> Path:
     """Prepare one competition.
 
     Raises:
@@ -149,7 +159,7 @@ def _prepare_one(data: Path | None, how: RawOptions, name: str, bar: "Bar", *, a
         check_rules=not how.skip_rules_check,
         check_sums=not how.no_checksums,
     )
-    library = competitions_in(data, download, keep_raw=how.keep_raw)
+    library = competitions_in(data, tasks, download=download, keep_raw=how.keep_raw)
     raw = None
     if how.raw is not None and (alone or library.definition(name).file.raw is not None):
         raw = how.raw / name if not alone or (how.raw / name).is_dir() else how.raw

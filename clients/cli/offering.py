@@ -25,18 +25,17 @@ def with_competitions(catalog: "Catalog", wanted: str) -> "Catalog":
 
     Args:
         catalog: The tasks.
-        wanted: ``prepared`` for those whose files are there, ``all``, ``none``, or ids, globs and
+        wanted: ``prepared`` for those whose files are there, and the operator's own, ``all``, ``none``, or ids, globs and
             splits with commas between them.
     """
     library = catalog.competitions
     if library is None:
-        if wanted not in ("prepared", "none"):
-            usage_error("--competitions goes with the bundled tasks, not with --tasks")
         return catalog
     if wanted == "prepared":
-        chosen = [each for each in library.ids if library.is_there(each)]
+        own = catalog.ids
+        chosen = [each for each in library.ids if each in own or library.is_there(each)]
     else:
-        everything = catalog.offering(library.ids)
+        everything = catalog.offering([i for i in library.ids if library.is_supported(i)])
         chosen = [] if wanted == "none" else _named(everything, wanted)
     return with_problems_told(catalog.offering(chosen))
 

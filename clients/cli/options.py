@@ -26,8 +26,8 @@ TasksOption: TypeAlias = Annotated[
         "--tasks",
         "--tasks-dir",
         metavar="DIR",
-        help="Take tasks from DIR (task directories, AfterQuery JSON files) instead of the "
-        "bundled ones. May be repeated.",
+        help="Take tasks from DIR (task directories, AfterQuery JSON files, competitions) instead "
+        "of the bundled ones. May be repeated.",
     ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -75,21 +75,35 @@ def usage_error(message: str) -> NoReturn:
 
 
 def competitions_in(
-    data: Path | None, download: "Download | None" = None, *, keep_raw: bool = False
+    data: Path | None,
+    sources: Sequence[Path] | None = None,
+    *,
+    download: "Download | None" = None,
+    keep_raw: bool = False,
 ) -> "Competitions":
-    """The bundled competitions, with their files in `data` or where they lie by default.
+    """The competitions of ``--tasks``, or the bundled ones; ends with exit code 2 where they clash.
 
-    Kaggle's are downloaded when they are first needed, by `download` or as is usual.
+    Their files are in `data`, or where they lie by default. Kaggle's are downloaded when they are
+    first needed, by `download` or as is usual.
     """
     import platformdirs
 
-    from proctor.tasks.competitions.library import Competitions
+    from proctor.schemas.errors import TaskError
+    from proctor.tasks.competitions.library import BUNDLED, Competitions
 
     usual = os.environ.get(DATA_VARIABLE) or (
         platformdirs.user_cache_path("proctor", appauthor=False) / "competitions"
     )
+    if missing := [path for path in sources or () if not path.exists()]:
+        usage_error(f"--tasks {missing[0]}: there is no such file or directory")
     place = Path(data or usual).absolute()
-    return Competitions(place, download=download or _download, keep_raw=keep_raw)
+    places = [path.absolute() for path in sources] if sources else BUNDLED
+    library = Competitions(place, places, download or _download, keep_raw=keep_raw)
+    try:
+        _ = library.ids
+    except TaskError as error:
+        usage_error(str(error))
+    return library
 
 
 def _download(definition: "Definition", folder: Path) -> None:
@@ -101,12 +115,14 @@ def _download(definition: "Definition", folder: Path) -> None:
 def catalog_of(sources: Sequence[Path] | None, data: Path | None = None) -> "Catalog":
     """The catalog that ``--tasks`` asks for; tasks that cannot be read are complained of.
 
-    The bundled tasks come with competitions, prepared in `data` when they are asked for.
+    Competitions are prepared in `data`: the bundled ones when they are asked for by their ids,
+    those of ``--tasks`` at once, as they are on offer with its other tasks.
     """
     from proctor.tasks.catalog import Catalog
 
     if sources:
-        catalog = Catalog([path.absolute() for path in sources])
+        own = competitions_in(data, sources)
+        catalog = Catalog([path.absolute() for path in sources], own, own.ids)
     else:
         catalog = Catalog(competitions=competitions_in(data))
     return with_problems_told(catalog)

@@ -4,6 +4,7 @@ competition.toml   where rows come from, how they are split, what is handed in, 
 description.md     the story and the columns; what is unsupported may be without
 leaderboard.csv    what others reached: ``score,by``, best first
 checksums.json     the SHA-256 of what its preparation makes
+data.csv           the rows, where somebody made it of a table; or data.parquet
 
 The rows are made here (`source`, `split` and a leaderboard), or come from raw files (`raw`, with
 `recipe` or `module`, and `medals`), or nobody has said yet (`unsupported`, and `medals`).
@@ -36,8 +37,9 @@ PREPARED_BY = ("source", "split", "raw", "recipe", "module")
 class Source(Value):
     """Where the rows come from."""
 
-    kind: Literal["dataset", "tabular"]
-    seed: int = Field(ge=0)
+    kind: Literal["dataset", "tabular", "table"]
+    seed: int = Field(default=0, ge=0)
+    """Of what is drawn; a table has none."""
     settings: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     """What that kind of source asks for."""
 

@@ -1,6 +1,6 @@
 """The library: a competition's id to its task, its files made when it is first asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -12,16 +12,31 @@ from proctor.tasks.competitions.downloaded import forget
 from proctor.tasks.competitions.prepared import MANIFEST, is_whole, place_of
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
 from proctor.tasks.competitions.task import task_of
+from proctor.tasks.formats.directory import FILE as TASK_FILE
 
-BUNDLED = Path(__file__).parent / "offline"
+OFFLINE = Path(__file__).parent / "offline"
 """Competitions whose rows Proctor makes."""
 KAGGLE = Path(__file__).parent / "kaggle"
 """Those whose raw files are Kaggle's."""
+BUNDLED = (OFFLINE, KAGGLE)
 RAW = "raw"
 """Beside what is prepared: what was downloaded for it."""
 Download: TypeAlias = Callable[[Definition, Path], object]
 """Makes the raw files of a competition appear in a folder: all of them, or none."""
 PREFIX = "competition/"
+
+
+def places_below(root: Path) -> Iterator[Path]:
+    """Directories of competitions: `root` itself, or those below it.
+
+    What is hidden is passed over, and so is what lies inside a task.
+    """
+    if (root / FILE).is_file():
+        yield root
+    elif root.is_dir() and not (root / TASK_FILE).exists():
+        for below in sorted(root.iterdir()):
+            if below.is_dir() and not (below.is_symlink() or below.name.startswith(".")):
+                yield from places_below(below)
 
 
 class Competitions:
@@ -30,7 +45,7 @@ class Competitions:
     def __init__(
         self,
         data: Path,
-        sources: Sequence[Path] = (BUNDLED, KAGGLE),
+        sources: Sequence[Path] = BUNDLED,
         download: Download | None = None,
         *,
         keep_raw: bool = False,
@@ -39,7 +54,7 @@ class Competitions:
 
         Args:
             data: Where their files lie, or will.
-            sources: Directories of competitions' directories.
+            sources: Competitions' directories, and folders that hold such, at any depth.
             download: What gets the raw files of those that need some; nobody does if None.
             keep_raw: Whether what was downloaded stays once a competition is prepared.
         """
@@ -51,12 +66,23 @@ class Competitions:
 
     @cached_property
     def _places(self) -> dict[str, Path]:
-        found = (path.parent for source in self._sources for path in source.glob(f"*/{FILE}"))
-        return {f"{PREFIX}{place.name}": place for place in sorted(found)}
+        places: dict[str, Path] = {}
+        for place in (place for source in self._sources for place in places_below(source)):
+            other = places.setdefault(f"{PREFIX}{place.name}", place)
+            if other != place:
+                raise TaskError(
+                    f"{place}: the id {place.name!r} is taken by {other}; "
+                    "give one of the two another id"
+                )
+        return places
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of their tasks, sorted."""
+        """The ids of their tasks, sorted.
+
+        Raises:
+            TaskError: Two are called alike.
+        """
         return tuple(sorted(self._places))
 
     def definition(self, name: str) -> Definition:
@@ -94,14 +120,19 @@ class Competitions:
         except TaskError:
             return False
 
-    def is_ready(self, name: str) -> bool:
-        """Whether it is prepared, or can be without anything being downloaded."""
+    def is_supported(self, name: str) -> bool:
+        """Whether it can be prepared and graded; not, where it is not well declared."""
         try:
-            definition = self.definition(name)
-            definition.check_supported()
+            self.definition(name).check_supported()
         except TaskError:
             return False
-        made_here = definition.file.raw is None
+        return True
+
+    def is_ready(self, name: str) -> bool:
+        """Whether it is prepared, or can be without anything being downloaded."""
+        if not self.is_supported(name):
+            return False
+        made_here = self.definition(name).file.raw is None
         return made_here or self.raw_folder(name).is_dir() or self.is_prepared(name)
 
     def prepare(self, name: str, raw: Path | None = None, progress: Progress = UNWATCHED) -> Path:

@@ -23,9 +23,10 @@ import polars as pl
 from filelock import FileLock
 
 from proctor.evaluator.answers import check_answers
-from proctor.evaluator.competitions import measure
-from proctor.evaluator.medals import award
+from proctor.evaluator.competitions import Measured, measure
+from proctor.evaluator.medals import Award, award
 from proctor.evaluator.metrics import METRICS
+from proctor.schemas.competition import Competition
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions import kaggle_modules
 from proctor.tasks.competitions.definition import DESCRIPTION, Definition
@@ -153,7 +154,7 @@ def made_files(definition: Definition) -> dict[str, bytes]:
     """
     source, split = definition.made
     try:
-        rows = made(source)
+        rows = made(source, definition.place)
         parts = split_rows(split, rows.table)
         return _tables(definition, rows, parts)
     except TaskError as error:
@@ -174,19 +175,29 @@ def check_provable(definition: Definition, files: Mapping[str, bytes]) -> None:
     competition = definition.competition
     if METRICS[competition.metric.name].higher_is_better == competition.lower_is_better:
         raise TaskError(f"{definition.place}: lower_is_better is not as the metric has it")
+    for name, gold in ((f"{PRIVATE}/{REFERENCE}", True), (f"{PUBLIC}/{SAMPLE}", False)):
+        measured, won = won_by(competition, files, name)
+        if measured.score is None or won.gold != gold or won.any != gold:
+            said = measured.reason or f"scores {measured.score}"
+            raise TaskError(f"{definition.place}: {name} {said}: gold expected: {gold}")
+
+
+def won_by(
+    competition: Competition, files: Mapping[str, bytes], name: str
+) -> tuple[Measured, Award]:
+    """What one of a competition's files, handed in, scores and wins.
+
+    Raises:
+        TaskError: The answers are not what grading needs.
+    """
     with TemporaryDirectory(prefix="proctor-prepare-") as root:
         answers, submission = Path(root, ANSWERS), Path(root, "submission.csv")
         answers.write_bytes(files[f"{PRIVATE}/{ANSWERS}"])
         check_answers(competition, answers)
-        for name, gold in ((f"{PRIVATE}/{REFERENCE}", True), (f"{PUBLIC}/{SAMPLE}", False)):
-            submission.write_bytes(files[name])
-            measured = measure(competition, submission, answers)
-            won = award(
-                measured.score, competition.medals, lower_is_better=competition.lower_is_better
-            )
-            if measured.score is None or won.gold != gold or won.any != gold:
-                said = measured.reason or f"scores {measured.score}"
-                raise TaskError(f"{definition.place}: {name} {said}: gold expected: {gold}")
+        submission.write_bytes(files[name])
+        measured = measure(competition, submission, answers)
+    lower = competition.lower_is_better
+    return measured, award(measured.score, competition.medals, lower_is_better=lower)
 
 
 def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes]:
@@ -194,7 +205,9 @@ def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes
     (id_column,) = form.ids
     rng = np.random.default_rng(definition.made[1].seed + 1)
     ids = rng.permutation(ID_SPAN * rows.table.height)[: rows.table.height] + 10**5
-    table = rows.table.insert_column(0, pl.Series(id_column, ids))
+    table = rows.table
+    if id_column not in table.columns:
+        table = table.insert_column(0, pl.Series(id_column, ids))
     train, test = table[parts.train], table[parts.test]
     answers = test.select(id_column, *rows.targets)
     reference = as_submission(form, answers)
@@ -221,7 +234,10 @@ def _sample(reference: pl.DataFrame, id_column: str, train: pl.DataFrame) -> pl.
 def _typical(cells: pl.Series) -> float | str:
     if cells.dtype == pl.String:
         return str(cells.mode().sort()[0])
-    return round(float(np.median(cells.to_numpy())), 2)
+    values = cells.to_numpy()
+    whole = cells.dtype.is_integer()  # a class or a grade, between two of which there is none
+    middle = np.quantile(values, 0.5, method="lower") if whole else np.median(values)
+    return round(float(middle), 2)
 
 
 def _csv(table: pl.DataFrame) -> bytes:
@@ -230,8 +246,9 @@ def _csv(table: pl.DataFrame) -> bytes:
 
 def _check_sums(definition: Definition, files: Mapping[str, bytes]) -> None:
     said, is_ = dict(definition.checksums), sums(files)
+    described = {f"{PUBLIC}/{DESCRIPTION}"}  # no score depends on it: authors may edit it
     if wrong := sorted(
-        name for name in said.keys() | is_.keys() if said.get(name) != is_.get(name)
+        name for name in (said.keys() | is_.keys()) - described if said.get(name) != is_.get(name)
     ):
         raise TaskError(
             f"{definition.place}: these files are not those that its leaderboard was made with, "

@@ -14,7 +14,7 @@ from fastmcp.client.transports import StdioTransport
 from proctor.clients.cli.run_tasks import Kind, TaskChoice
 from proctor.schemas.sandbox import Overrides, SandboxSpec
 from proctor.schemas.task import Limits, TaskCard
-from proctor.tasks.competitions.library import BUNDLED, Competitions
+from proctor.tasks.competitions.library import OFFLINE, Competitions
 
 ONE = "cell-samples"
 LOOK = """
@@ -126,7 +126,7 @@ def test_a_run_that_cannot_prepare_says_why_and_how_to_go_on_without(
         ("none", set[str]()),
         (
             "offline",
-            {path.name for path in BUNDLED.iterdir() if (path / "competition.toml").exists()},
+            {path.name for path in OFFLINE.iterdir() if (path / "competition.toml").exists()},
         ),
         ("kiln-gas, competition/pump-*", {"kiln-gas", "pump-faults"}),
     ],
@@ -168,7 +168,7 @@ def test_an_agents_process_sees_nothing_of_the_data_directory(
     proctor: Any, tmp_path: Path, data: Path
 ) -> None:
     private = next(data.rglob("private"))
-    places = [data, private, private / "answers.csv", BUNDLED, BUNDLED / ONE / "leaderboard.csv"]
+    places = [data, private, private / "answers.csv", OFFLINE, OFFLINE / ONE / "leaderboard.csv"]
     (tmp_path / "look.py").write_text(LOOK.format(places=[*map(str, places)]), "utf-8")
     command = f"{sys.executable} look.py"
     told = proctor(

@@ -9,7 +9,7 @@ import pytest
 from proctor.sandbox_backends.base import Backend
 from proctor.sandbox_backends.local import open_plain
 from proctor.tasks.catalog import Catalog
-from proctor.tasks.competitions.library import BUNDLED, Competitions
+from proctor.tasks.competitions.library import OFFLINE, Competitions
 
 ONE = "competition/cell-samples"
 HIDDEN = ("answers.csv", "reference.csv", "leaderboard.csv", "leaderboard.json")
@@ -57,7 +57,7 @@ async def test_a_session_cannot_reach_answers_reference_or_leaderboard(
 ) -> None:
     place = library.prepare(ONE)
     places = [place, place / "private", place / "private" / "answers.csv", library.data,
-              BUNDLED / "cell-samples", BUNDLED / "cell-samples" / "leaderboard.csv",
+              OFFLINE / "cell-samples", OFFLINE / "cell-samples" / "leaderboard.csv",
               "/data/../private", "/data/../private/answers.csv"]  # fmt: skip
     arguments = [json.dumps([str(each) for each in places]), json.dumps(HIDDEN)]
     catalog = Catalog([mini_task.parent], library, [ONE])

@@ -18,7 +18,7 @@ from proctor.schemas.errors import TaskError
 from proctor.schemas.session import SessionRequest
 from proctor.tasks.catalog import Catalog
 from proctor.tasks.competitions.elsewhere import prepare_elsewhere
-from proctor.tasks.competitions.library import BUNDLED, Competitions
+from proctor.tasks.competitions.library import OFFLINE, Competitions
 
 ONE = "competition/cell-samples"
 OTHER = "competition/kiln-gas"
@@ -141,7 +141,7 @@ async def test_what_cannot_be_prepared_is_said_to_who_asks_each_time_and_leaves_
     serving: Any, tmp_path: Path, mini_task: Path, data: Path
 ) -> None:
     own = tmp_path / "own" / "cell-samples"
-    shutil.copytree(BUNDLED / "cell-samples", own)
+    shutil.copytree(OFFLINE / "cell-samples", own)
     declared = own / "competition.toml"
     declared.write_text(declared.read_text().replace("seed = 20261101", "seed = 1"))
     library = Competitions(data, [own.parent])

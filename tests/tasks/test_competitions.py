@@ -22,12 +22,12 @@ from proctor.tasks.catalog import BUNDLED as ERROR_ANALYSIS
 from proctor.tasks.catalog import Catalog
 from proctor.tasks.check import check_task
 from proctor.tasks.competitions.definition import CHECKSUMS, FILE, Split, read_definition
-from proctor.tasks.competitions.library import BUNDLED, Competitions
+from proctor.tasks.competitions.library import OFFLINE, Competitions
 from proctor.tasks.competitions.prepare import check_provable, made_files, prepare, sums
 from proctor.tasks.competitions.prepared import is_whole, place_of
 from proctor.tasks.competitions.splits import split_rows
 
-NAMES = sorted(path.parent.name for path in BUNDLED.glob(f"*/{FILE}"))
+NAMES = sorted(path.parent.name for path in OFFLINE.glob(f"*/{FILE}"))
 EACH = pytest.mark.parametrize("name", NAMES)
 ONE = "competition/cell-samples"
 
@@ -45,7 +45,7 @@ def changed(tmp_path: Path) -> Any:
     def change(old: str, new: str) -> Path:
         place = tmp_path / "own" / "cell-samples"
         place.mkdir(parents=True)
-        for path in (BUNDLED / "cell-samples").iterdir():
+        for path in (OFFLINE / "cell-samples").iterdir():
             text = path.read_text("utf-8")
             (place / path.name).write_text(text.replace(old, new), "utf-8")
         return place
@@ -55,7 +55,7 @@ def changed(tmp_path: Path) -> Any:
 
 @EACH
 def test_a_competition_is_made_the_same_each_time_and_as_its_leaderboard_saw_it(name: str) -> None:
-    definition = read_definition(BUNDLED / name)
+    definition = read_definition(OFFLINE / name)
     files = made_files(definition)
     assert files == made_files(definition)
     assert sums(files) == definition.checksums
@@ -63,13 +63,13 @@ def test_a_competition_is_made_the_same_each_time_and_as_its_leaderboard_saw_it(
 
 @EACH
 def test_the_answers_win_gold_and_the_sample_no_medal(name: str) -> None:
-    definition = read_definition(BUNDLED / name)
+    definition = read_definition(OFFLINE / name)
     check_provable(definition, made_files(definition))
 
 
 @EACH
 def test_a_leaderboard_has_many_teams_and_medals_apart(name: str) -> None:
-    definition = read_definition(BUNDLED / name)
+    definition = read_definition(OFFLINE / name)
     medals = definition.competition.medals
     assert medals.teams >= 30
     steps = [medals.gold, medals.silver, medals.bronze, medals.median]
@@ -78,7 +78,7 @@ def test_a_leaderboard_has_many_teams_and_medals_apart(name: str) -> None:
 
 @EACH
 def test_nothing_that_agents_are_given_has_the_answers(name: str) -> None:
-    definition = read_definition(BUNDLED / name)
+    definition = read_definition(OFFLINE / name)
     files, form = made_files(definition), definition.file.form
     test = pl.read_csv(files["public/test.csv"])
     train = pl.read_csv(files["public/train.csv"])
@@ -94,7 +94,7 @@ def test_nothing_that_agents_are_given_has_the_answers(name: str) -> None:
 
 
 def test_rows_of_a_group_are_in_one_part_only() -> None:
-    files = made_files(read_definition(BUNDLED / "ward-stays"))
+    files = made_files(read_definition(OFFLINE / "ward-stays"))
     parts = [pl.read_csv(files[f"public/{part}.csv"])["ward"] for part in ("train", "test")]
     assert not set(parts[0]) & set(parts[1])
 
@@ -161,7 +161,7 @@ prepare(read_definition(Path(sys.argv[1])), Path(sys.argv[2]))
 
 @pytest.mark.parametrize("at", [1, 4, 9])
 def test_a_preparation_that_is_killed_leaves_nothing_that_counts(tmp_path: Path, at: int) -> None:
-    definition = read_definition(BUNDLED / "cell-samples")
+    definition = read_definition(OFFLINE / "cell-samples")
     command = [sys.executable, "-c", KILLED, str(definition.place), str(tmp_path), str(at)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     place = place_of(definition, tmp_path)
@@ -232,7 +232,7 @@ def test_instructions_say_files_columns_metric_and_format_and_no_threshold(
     told = task.instructions
     for said in ("/data/train.csv", "`sample_id`, `malignant`", "ROC curve", "submission.csv"):
         assert said in told
-    gold = read_definition(BUNDLED / "cell-samples").competition.medals.gold
+    gold = read_definition(OFFLINE / "cell-samples").competition.medals.gold
     assert f"{gold:g}" not in told
     assert not task.workspace
 
@@ -273,7 +273,7 @@ async def test_a_sandbox_has_the_public_files_read_only_and_no_others(
 
 def test_checksums_name_every_file_that_is_made() -> None:
     for name in NAMES:
-        said = json.loads((BUNDLED / name / CHECKSUMS).read_text("utf-8"))
+        said = json.loads((OFFLINE / name / CHECKSUMS).read_text("utf-8"))
         assert {"public/train.csv", "public/test.csv", "private/answers.csv"} <= said.keys()
 
 

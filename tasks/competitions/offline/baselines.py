@@ -13,7 +13,7 @@ import io
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from itertools import product
@@ -34,7 +34,7 @@ from proctor.tasks.competitions.definition import (
     competition_of,
     read_definition,
 )
-from proctor.tasks.competitions.library import BUNDLED
+from proctor.tasks.competitions.library import OFFLINE
 from proctor.tasks.competitions.offline.features import Features, features_of
 from proctor.tasks.competitions.prepare import (
     check_provable,
@@ -167,19 +167,23 @@ def write(place: Path) -> None:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
         entries = leaderboard_of(definition, Path(root))
-    held = io.StringIO()
-    rows = csv.writer(held, lineterminator="\n")
-    rows.writerows([Entry._fields, *entries])
-    (place / LEADERBOARD).write_text(held.getvalue(), "utf-8")
+    (place / LEADERBOARD).write_text(written(entries), "utf-8")
     (place / CHECKSUMS).write_text(json.dumps(sums(files), indent=2) + "\n", "utf-8")
     check_provable(read_definition(place), files)
+
+
+def written(entries: Sequence[Entry]) -> str:
+    """A leaderboard as its file holds it."""
+    held = io.StringIO()
+    csv.writer(held, lineterminator="\n").writerows([Entry._fields, *entries])
+    return held.getvalue()
 
 
 def main() -> None:
     """Write those that are named, or all."""
     warnings.simplefilter("ignore")  # models that did not converge are teams, too
-    for name in sys.argv[1:] or sorted(path.parent.name for path in BUNDLED.glob("*/*.toml")):
-        write(BUNDLED / name)
+    for name in sys.argv[1:] or sorted(path.parent.name for path in OFFLINE.glob("*/*.toml")):
+        write(OFFLINE / name)
 
 
 if __name__ == "__main__":

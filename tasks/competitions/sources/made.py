@@ -7,7 +7,7 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Made:
-    """Rows, without ids and in any order."""
+    """Rows in any order, without ids unless they have some of their own."""
 
     table: pl.DataFrame
     """The features and what is to be predicted."""
