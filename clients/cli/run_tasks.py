@@ -64,7 +64,7 @@ class TaskChoice:
         """The catalog with those competitions on offer that are asked for.
 
         A pattern must match their ids or, without patterns, an option must select them: preparing
-        them takes time.
+        them takes time. What would have to be downloaded first must be asked for by its whole id.
         """
         library = catalog.competitions
         wanted = [*patterns, *(each for each in self.task or () if not _is_place(each))]
@@ -74,6 +74,7 @@ class TaskChoice:
             task_id
             for task_id in library.ids
             if any(fnmatch.fnmatchcase(task_id, each) for each in wanted or ["*"])
+            and (task_id in wanted or library.is_ready(task_id))
         ]
         return catalog.offering([each for each in ids if self._takes(library.definition(each))])
 

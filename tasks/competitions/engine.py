@@ -4,7 +4,7 @@ Each part of the split table is kept twice, row by row: as it was, by which raw 
 tables are found, and as it is to be shown, with new ids and made columns.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -245,32 +245,28 @@ class _Following:
             }
         ).unique(maintain_order=True)
         if spec.to.endswith("/"):
-            for raw, to in pairs.iter_rows():
-                self.folder(raw, to, spec)
-            return
-        put, has, optional = self.out.file, self.raw.has, spec.optional
-        for raw, to in pairs.iter_rows():
-            if optional and not has(raw):
-                continue
-            if not put(raw, to):
-                raise TaskError(f"{raw} is empty; download it again")
+            found = [each for raw, to in pairs.iter_rows() for each in self.listed(raw, to, spec)]
+            self.out.files(found)
+        else:
+            has, optional = self.raw.has, spec.optional
+            rows_of = (pair for pair in pairs.iter_rows() if not optional or has(pair[0]))
+            self.out.files(rows_of, empty=False)
 
-    def folder(self, raw: str, to: str, spec: Files) -> None:
-        """Move what a folder holds, or what a pattern finds, into a folder."""
+    def listed(self, raw: str, to: str, spec: Files) -> Iterator[tuple[str, str]]:
+        """What a folder holds, or what a pattern finds, and where in a folder it comes to lie."""
         names = self.raw.names(raw)
         if not names and not spec.optional:
             raise self.raw.missing(raw)
         start = raw if raw.endswith("/") else raw.partition("*")[0].rpartition("/")[0] + "/"
         for name in left(names, spec.but):
-            self.out.file(name, to + name.removeprefix(start))
+            yield name, to + name.removeprefix(start)
 
     def copy(self, path: str) -> None:
         """Give agents raw files as they are."""
         names = self.raw.names(path) if "*" in path or path.endswith("/") else (path,)
         if not names:
             raise self.raw.missing(path)
-        for name in left(names, self.recipe.but):
-            self.out.file(name, name)
+        self.out.files((name, name) for name in left(names, self.recipe.but))
 
     def _own_columns(self, part: Part) -> tuple[str, ...]:
         """A part's columns that were not made."""

@@ -78,6 +78,16 @@ class Competitions:
         except TaskError:
             return False
 
+    def is_ready(self, name: str) -> bool:
+        """Whether it is prepared, or can be without anything being downloaded."""
+        try:
+            definition = self.definition(name)
+            definition.check_supported()
+        except TaskError:
+            return False
+        made_here = definition.file.raw is None
+        return made_here or self.raw_folder(name).is_dir() or self.is_prepared(name)
+
     def prepare(self, name: str, raw: Path | None = None, progress: Progress = UNWATCHED) -> Path:
         """Make its files, unless they are there; returns their directory.
 

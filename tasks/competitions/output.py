@@ -1,7 +1,9 @@
 """What preparing makes: tables and files for agents, answers for grading, in a new directory."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -24,6 +26,10 @@ from proctor.tasks.competitions.progress import UNWATCHED, Progress
 from proctor.tasks.competitions.raw import Raw
 
 ANYBODY_ENTERS, ANYBODY_READS, OWNER_ENTERS = 0o755, 0o644, 0o700
+MOVERS = min(8, os.cpu_count() or 1)
+"""Threads: what unpacks, and the system's calls, let others run meanwhile."""
+AT_ONCE = 256
+"""Files to a thread at a time."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -79,6 +85,33 @@ class Output:
             raise TaskError(f"{raw}: there is a file {to} already; give it another name") from error
         self._progress.advance(1)
         return size
+
+    def files(self, pairs: Iterable[tuple[str, str]], *, empty: bool = True) -> None:
+        """Give agents raw files, several at a time.
+
+        Args:
+            pairs: Each one's path, and where it comes to lie.
+            empty: Whether one may have no bytes.
+
+        Raises:
+            TaskError: As `file`.
+        """
+        if self._raw is not None:
+            self._raw.open_archives()
+
+        def move(some: Sequence[tuple[str, str]]) -> None:
+            for raw, to in some:
+                if not self.file(raw, to) and not empty:
+                    raise TaskError(f"{raw} is empty; download it again")
+
+        with ThreadPoolExecutor(MOVERS) as movers:
+            moves = [movers.submit(move, some) for some in _some(pairs, AT_ONCE)]
+            try:
+                for each in moves:
+                    each.result()
+            except BaseException:
+                movers.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def sample(self, table: pl.DataFrame, file: str = SAMPLE) -> None:
         """Give agents the sample submission.
@@ -177,6 +210,12 @@ class Output:
                 self._folders.add(folder)
                 folder = folder.rpartition("/")[0]
         return os.path.join(self._place, path)  # noqa: PTH118 - of millions of files
+
+
+def _some(pairs: Iterable[tuple[str, str]], count: int) -> Iterator[tuple[tuple[str, str], ...]]:
+    waiting = iter(pairs)
+    while some := tuple(islice(waiting, count)):
+        yield some
 
 
 def as_submission(form: Form, answers: pl.DataFrame) -> pl.DataFrame:

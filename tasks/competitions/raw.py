@@ -297,6 +297,13 @@ class Raw:
             "another folder with --raw"
         )
 
+    def open_archives(self) -> None:
+        """Look into the archives now, which else happens when they are first needed.
+
+        Afterwards `put` and `has` may be called by several threads at once.
+        """
+        _ = self._archives
+
     def close(self) -> None:
         """Let go of the archives."""
         for _, store in self.__dict__.get("_archives", ()):
@@ -394,20 +401,21 @@ def stem_of(path: str) -> str:
 
 def _unpack_7z(path: Path, target: Path, said: str) -> None:
     try:
-        import py7zr  # noqa: PLC0415 - installed for such competitions only
+        from py7zr import SevenZipFile  # noqa: PLC0415 - installed for such competitions only
+        from py7zr.exceptions import ArchiveError  # noqa: PLC0415
     except ImportError as error:
         raise TaskError(
             f"{said}: 7z archives take a further package: pip install 'mle-proctor[kaggle]'; "
             "or unpack it there yourself"
         ) from error
     try:
-        with py7zr.SevenZipFile(path) as archive:
+        with SevenZipFile(path) as archive:
             members = archive.list()
             for each in members:
                 checked(each.filename, said)
             _check_room(sum(each.uncompressed for each in members), target, said)
             archive.extractall(target)  # noqa: S202 - its members' names were checked
-    except (py7zr.exceptions.ArchiveError, OSError) as error:
+    except (ArchiveError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _damaged(said, error) from error

@@ -343,8 +343,8 @@ def stop(event, arguments):
     global seen
     if event == sys.argv[4] and sys.argv[1] in str(arguments[1]):
         seen += 1
-    if seen == int(sys.argv[5]):
-        os.kill(os.getpid(), signal.SIGKILL)
+        if seen == int(sys.argv[5]):
+            os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(stop)
 Competitions(Path(sys.argv[1]), [Path(sys.argv[2])]).prepare("small", raw=Path(sys.argv[3]))
 """
