@@ -25,8 +25,8 @@ def with_competitions(catalog: "Catalog", wanted: str) -> "Catalog":
 
     Args:
         catalog: The tasks.
-        wanted: ``prepared`` for those whose files are there, and the operator's own, ``all``, ``none``, or ids, globs and
-            splits with commas between them.
+        wanted: ``prepared`` for those whose files are there, and the operator's own; ``all``,
+            ``none``, or ids, globs and splits with commas between them.
     """
     library = catalog.competitions
     if library is None:
