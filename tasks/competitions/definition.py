@@ -30,7 +30,7 @@ CHECKSUMS = "checksums.json"
 class Source(Value):
     """Where the rows come from."""
 
-    kind: Literal["dataset", "tabular"]
+    kind: Literal["dataset", "tabular", "text", "images", "series"]
     seed: int = Field(ge=0)
     settings: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     """What that kind of source asks for."""

@@ -1,6 +1,7 @@
 """From a declaration to files: what agents are given, and what grading needs, apart.
 
-DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md
+DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md; where rows have
+                          files: train/ROW.png, test/ROW.png
 DATA/ID/DIGEST/private/   answers.csv, and reference.csv: the answers as they would be handed in
 DATA/ID/DIGEST/manifest.json
 
@@ -23,6 +24,7 @@ from proctor.evaluator.answers import check_answers
 from proctor.evaluator.competitions import measure
 from proctor.evaluator.medals import award
 from proctor.evaluator.metrics import METRICS
+from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Form
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import DESCRIPTION, Definition
@@ -37,6 +39,7 @@ from proctor.tasks.competitions.prepared import (
     place_of,
 )
 from proctor.tasks.competitions.sources import made
+from proctor.tasks.competitions.sources.images import with_images_folded
 from proctor.tasks.competitions.sources.made import Made
 from proctor.tasks.competitions.splits import Parts, split_rows
 
@@ -91,8 +94,8 @@ def made_files(definition: Definition) -> dict[str, bytes]:
 
 
 def sums(files: Mapping[str, bytes]) -> dict[str, str]:
-    """The SHA-256 of each file."""
-    return {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    """The SHA-256 of each file; one of all the images in a folder, by what they show."""
+    return _byte_sums(with_images_folded(files))
 
 
 def check_provable(definition: Definition, files: Mapping[str, bytes]) -> None:
@@ -125,6 +128,7 @@ def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes
     rng = np.random.default_rng(definition.file.split.seed + 1)
     ids = rng.permutation(ID_SPAN * rows.table.height)[: rows.table.height] + 10**5
     table = rows.table.insert_column(0, pl.Series(id_column, ids))
+    reads_labels = METRICS[definition.file.metric.name].reads in ("labels", "grades")
     train, test = table[parts.train], table[parts.test]
     answers = test.select(id_column, *rows.targets)
     reference = as_submission(form, answers)
@@ -132,10 +136,18 @@ def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes
         f"{PUBLIC}/{DESCRIPTION}": definition.description.encode(),
         f"{PUBLIC}/train.csv": _csv(train),
         f"{PUBLIC}/test.csv": _csv(test.drop(rows.targets)),
-        f"{PUBLIC}/{SAMPLE}": _csv(_sample(reference, id_column, train)),
+        f"{PUBLIC}/{SAMPLE}": _csv(_sample(reference, id_column, train, labels=reads_labels)),
         f"{PRIVATE}/{ANSWERS}": _csv(answers),
         f"{PRIVATE}/{REFERENCE}": _csv(reference),
+        **_row_files(f"{PUBLIC}/train", rows, ids, parts.train),
+        **_row_files(f"{PUBLIC}/test", rows, ids, parts.test),
     }
+
+
+def _row_files(folder: str, rows: Made, ids: Array, part: Array) -> dict[str, bytes]:
+    if not rows.files:
+        return {}
+    return {f"{folder}/{ids[row]}{rows.suffix}": rows.files[row] for row in part}
 
 
 def as_submission(form: Form, answers: pl.DataFrame) -> pl.DataFrame:
@@ -149,20 +161,28 @@ def as_submission(form: Form, answers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _sample(reference: pl.DataFrame, id_column: str, train: pl.DataFrame) -> pl.DataFrame:
+def _sample(
+    reference: pl.DataFrame, id_column: str, train: pl.DataFrame, *, labels: bool
+) -> pl.DataFrame:
     """A submission that says the same of every row, from the training rows alone."""
     said = {
-        name: _typical(train[name]) if name in train.columns else 1 / (reference.width - 1)
+        name: _typical(train[name], label=labels)
+        if name in train.columns
+        else 1 / (reference.width - 1)
         for name in reference.columns
         if name != id_column
     }
     return reference.select(id_column, *(pl.lit(value).alias(name) for name, value in said.items()))
 
 
-def _typical(cells: pl.Series) -> float | str:
-    if cells.dtype == pl.String:
-        return str(cells.mode().sort()[0])
+def _typical(cells: pl.Series, *, label: bool) -> float | str:
+    if label or cells.dtype == pl.String:
+        return cells.mode().sort()[0]
     return round(float(np.median(cells.to_numpy())), 2)
+
+
+def _byte_sums(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
 
 
 def _csv(table: pl.DataFrame) -> bytes:
@@ -183,12 +203,14 @@ def _check_sums(definition: Definition, files: Mapping[str, bytes]) -> None:
 def _write(files: Mapping[str, bytes], place: Path) -> None:
     """Write everything beside `place`, readable for sandboxes' users, and rename it."""
     new = Path(mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    for name, data in {**files, MANIFEST: json.dumps(sums(files), indent=1).encode()}.items():
+    manifest = json.dumps(_byte_sums(files), indent=1).encode()
+    for name, data in {**files, MANIFEST: manifest}.items():
         path = new / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         path.chmod(ANYBODY_READS)
-    (new / PUBLIC).chmod(ANYBODY_ENTERS)
+    for folder in {path.parent for path in (new / name for name in files)}:
+        folder.chmod(ANYBODY_ENTERS)
     (new / PRIVATE).chmod(OWNER_ENTERS)
     new.chmod(ANYBODY_ENTERS)
     new.rename(place)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import Source
-from proctor.tasks.competitions.sources import dataset, tabular
+from proctor.tasks.competitions.sources import dataset, images, series, tabular, text
 from proctor.tasks.competitions.sources.made import Made
 
 
@@ -26,6 +26,9 @@ class Kind(NamedTuple):
 SOURCES: Mapping[str, Kind] = {
     "dataset": Kind(dataset.Settings, dataset.make),
     "tabular": Kind(tabular.Settings, tabular.make),
+    "text": Kind(text.Settings, text.make),
+    "images": Kind(images.Settings, images.make),
+    "series": Kind(series.Settings, series.make),
 }
 
 
