@@ -1,7 +1,7 @@
 """From a declaration to files: what agents are given, and what grading needs, apart.
 
-DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md; where rows have
-                          files: train/ROW.png, test/ROW.png
+DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md, and where rows
+                          have files, train/ROW.png and test/ROW.png
 DATA/ID/DIGEST/private/   answers.csv, and reference.csv: the answers as they would be handed in
 DATA/ID/DIGEST/manifest.json
 
@@ -177,7 +177,8 @@ def _sample(
 
 def _typical(cells: pl.Series, *, label: bool) -> float | str:
     if label or cells.dtype == pl.String:
-        return cells.mode().sort()[0]
+        common: str | int = cells.mode().sort()[0]
+        return common
     return round(float(np.median(cells.to_numpy())), 2)
 
 

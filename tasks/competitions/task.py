@@ -75,11 +75,19 @@ def _criteria() -> Iterator[Criterion]:
         )
 
 
+def _listed(path: Path) -> str:
+    """A line for a file, or for a directory's files."""
+    if path.is_file():
+        return f"- `{DATA}/{path.name}`"
+    names = sorted(each.name for each in path.iterdir())
+    return f"- `{DATA}/{path.name}/`, with {len(names)} files such as `{names[0]}`"
+
+
 def _instructions(definition: Definition, public: Path, sample: bytes) -> str:
     file = definition.file
     try:
         head = "\n".join(f"    {line}" for line in sample.decode().splitlines()[:LINES])
-        files = "\n".join(f"- `{DATA}/{path.name}`" for path in sorted(public.iterdir()))
+        files = "\n".join(_listed(path) for path in sorted(public.iterdir()))
     except OSError as error:
         raise TaskError(f"{public}: cannot be read: {error.strerror}") from error
     asked = ", ".join(f"`{each}`" for each in (*file.form.ids, *file.form.targets))

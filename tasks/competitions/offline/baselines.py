@@ -121,8 +121,9 @@ def _fitted(team: Team, definition: Definition, train: pd.DataFrame) -> pd.DataF
 
 def _nearest(predicted: pd.Series, known: pd.Series) -> Array:
     """The labels that stand for numbers between them."""
-    labels = np.unique(known)
-    return labels[np.abs(predicted.to_numpy()[:, None] - labels).argmin(axis=1)]
+    labels: Array = np.unique(known)
+    found: Array = labels[np.abs(predicted.to_numpy()[:, None] - labels).argmin(axis=1)]
+    return found
 
 
 def leaderboard_of(definition: Definition, root: Path) -> list[Entry]:

@@ -93,9 +93,10 @@ def _models() -> Models:
     fixed = {"random_state": (SEED,)}
     yield from settings("dummy.DummyRegressor", strategy=("median",))
     yield from settings("neighbors.KNeighborsRegressor", n_neighbors=(1, 4, 8, 26))
+    forests = {"n_estimators": (80,), "min_samples_leaf": (3,), **fixed}
     fitted = [
         *settings("linear_model.Ridge", alpha=(1.0, 100.0)),
-        *settings("ensemble.ExtraTreesRegressor", n_estimators=(80,), min_samples_leaf=(3,), **fixed),
+        *settings("ensemble.ExtraTreesRegressor", **forests),
         *settings(
             "ensemble.HistGradientBoostingRegressor",
             learning_rate=(0.1,), max_iter=(60, 200), max_leaf_nodes=(16,), **fixed,
@@ -117,7 +118,7 @@ def _history(file: CompetitionFile, train: pd.DataFrame) -> History:
     ahead = round(len(sold) * file.split.test / (1 - file.split.test))
     return History(
         names,
-        pd.MultiIndex.from_tuples(sold.columns),
+        pd.MultiIndex.from_tuples(list[Any](sold.columns)),
         pd.Timestamp(str(sold.index[0])),
         np.log1p(sold.to_numpy()),
         WEEK * -(-ahead // WEEK),

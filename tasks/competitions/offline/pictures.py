@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ COMPONENTS = 50
 
 def teams() -> Iterator[Team]:
     """Those that look at the images of rows."""
-    raw = Features("pixels", lambda: _of(_pixels), ("Dummy", "KNeigh", "Logistic", "Random", "SVC"))
+    raw = Features("pixels", lambda: _of(_pixels), ("Dummy", "KNeigh", "Random", "SVC"))
     middle = Features("the middle's pixels, negatives turned", lambda: _of(_middle))
     main = Features(f"{COMPONENTS} components of the middle", _components, ("KNeigh", "SVC", "Gau"))
     edges = Features("edges", lambda: _of(_edges), ("KNeigh", "Logistic", "SVC", "Extra", "Gauss"))
@@ -67,14 +68,15 @@ def _pixels(rows: pd.DataFrame) -> Array:
 
 def _middle(rows: pd.DataFrame) -> Array:
     """The middle half and a little more, with the border dark and contrast equal."""
-    images = _images(rows)
+    images: Any = _images(rows)
     edge = images.shape[1] // 5
     found = images[:, edge:-edge, edge:-edge]
     found = found - found.mean(axis=(1, 2), keepdims=True)
     found = found / (found.std(axis=(1, 2), keepdims=True) + 1e-6)
     border = np.concatenate([found[:, [0, -1], :].mean((1, 2)), found[:, :, [0, -1]].mean((1, 2))])
     dark = border.reshape(2, -1).mean(axis=0) < 0
-    return np.where(dark[:, None, None], found, -found).reshape(len(found), -1)
+    found = found * np.where(dark, 1, -1)[:, None, None]
+    return np.asarray(found.reshape(len(found), -1))
 
 
 def _edges(rows: pd.DataFrame) -> Array:
@@ -94,7 +96,8 @@ def _edges(rows: pd.DataFrame) -> Array:
         for each in range(DIRECTIONS)
     ]
     found = np.stack(squares, axis=-1).reshape(len(images), -1)
-    return np.sqrt(found / (found.sum(axis=1, keepdims=True) + 1e-6))
+    shares: Array = np.sqrt(found / (found.sum(axis=1, keepdims=True) + 1e-6))
+    return shares
 
 
 def _images(rows: pd.DataFrame) -> Array:

@@ -1,4 +1,4 @@
-"""What a team is: a model, what it looks at, and how many of the training rows it takes time for."""
+"""What a team is: a model, what it looks at, and the share of the training rows it fits."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""Teams that read texts: words, runs of words and of letters, with what is usual for sparse rows."""
+"""Teams that read texts: words, runs of words and of letters, and what learns from such."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,8 +17,10 @@ from proctor.tasks.competitions.offline.teams import (
     sklearn,
 )
 
-BAYES, TREES = "MultinomialNB", ("ExtraTrees", "HistGradient")
-LINEAR = ("Logistic", "LinearSVC", "Ridge")
+BAYES, TREES = "MultinomialNB", "HistGradient"
+SPARSE = ("LinearSVC", "Ridge")
+"""Fast also on many columns."""
+LINEAR = ("Logistic", *SPARSE)
 
 
 def teams(column: str) -> Iterator[Team]:
@@ -26,11 +28,14 @@ def teams(column: str) -> Iterator[Team]:
     words = partial(_weighed, column, analyzer="word")
     letters = partial(_weighed, column, analyzer="char_wb")
     single = Features("words", partial(words, ngram_range=(1, 1)), (BAYES, "KNeighbors", *LINEAR))
-    runs = Features("runs of up to 3 words", partial(words, ngram_range=(1, 3)), (BAYES, *LINEAR))
-    parts = Features("runs of 2 to 5 letters", partial(letters, ngram_range=(2, 5)), LINEAR)
-    topics = Features("100 components of words", partial(_components, column), TREES)
+    runs = Features("runs of up to 2 words", partial(words, ngram_range=(1, 2)), (BAYES, *SPARSE))
+    parts = Features(
+        "runs of 2 to 5 letters", partial(letters, ngram_range=(2, 5)), (BAYES, *SPARSE)
+    )
+    topics = Features("100 components of words", partial(_components, column), (TREES,))
+    both = Features(f"{runs.name} and {parts.name}", lambda: _both(runs, parts), SPARSE)
     yield from crossed((single, runs), _models())
-    yield from crossed((parts, topics), _models(), shares=(1.0,))
+    yield from crossed((parts, both, topics), _models(), shares=(1.0,))
 
 
 def _models() -> Models:
@@ -39,8 +44,6 @@ def _models() -> Models:
     yield from settings("svm.LinearSVC", C=(0.1, 1.0), random_state=(SEED,))
     yield from settings("linear_model.Ridge", alpha=(1.0, 10.0))
     yield from settings("neighbors.KNeighborsClassifier", n_neighbors=(5, 50))
-    trees = {"n_estimators": (120,), "min_samples_leaf": (2,), "random_state": (SEED,)}
-    yield from settings("ensemble.ExtraTreesClassifier", **trees)
     boosted = {"max_iter": (60,), "max_leaf_nodes": (8,), "random_state": (SEED,)}
     yield from settings("ensemble.HistGradientBoostingRegressor", **boosted)
 
@@ -53,6 +56,10 @@ def _weighed(column: str, **said: Any) -> Model:  # noqa: ANN401 - settings of s
     return PIPELINE.make_pipeline(
         PREPROCESSING.FunctionTransformer(seen), vectorizer(sublinear_tf=True, min_df=2, **said)
     )
+
+
+def _both(one: Features, other: Features) -> Model:
+    return PIPELINE.make_union(one.make(), other.make())
 
 
 def _components(column: str) -> Model:

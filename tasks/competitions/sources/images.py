@@ -10,7 +10,7 @@ import io
 from collections import defaultdict
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,8 @@ NDIMAGE: Any = import_module("scipy.ndimage")
 HIGHEST = 16.0
 """Value of a pixel in the collection."""
 WHITE = 255
+Numbers: TypeAlias = Any
+"""An array; numpy's types get lost in mixed arithmetic."""
 SUFFIX = ".png"
 
 
@@ -119,19 +121,28 @@ def _placed(
     return found
 
 
-def _scratched(ink: Array, rng: np.random.Generator) -> Array:
+def _scratched(ink: Numbers, rng: np.random.Generator) -> Array:
     """A band across, light or dark."""
-    rows, columns = np.indices(ink.shape) - len(ink) / 2
+    rows, columns = _grid(len(ink))
     angle = rng.uniform(0, np.pi)
     away = np.abs(np.cos(angle) * rows + np.sin(angle) * columns - rng.normal(0, len(ink) / 6))
     return np.where(away < rng.uniform(0.6, 1.8), rng.uniform(0, 1), ink)
 
 
-def _exposed(ink: Array, settings: Settings, rng: np.random.Generator) -> Array:
+def _exposed(ink: Numbers, settings: Settings, rng: np.random.Generator) -> Array:
     """Ink as brightness, from 0 to 255."""
-    rows, columns = np.indices(ink.shape) / len(ink) - 0.5
+    rows, columns = (each / len(ink) for each in _grid(len(ink)))
     light = rng.normal(0, 0.2) * rows + rng.normal(0, 0.2) * columns
-    contrast = rng.uniform(*settings.contrast) * rng.choice((-1, 1))
+    contrast = float(rng.uniform(*settings.contrast)) * int(rng.choice((-1, 1)))
     seen = 0.5 + rng.normal(0, 0.06) + contrast * (ink - 0.5) + light
-    seen = seen + rng.normal(0, settings.noise, ink.shape)
-    return np.round(WHITE * np.clip(seen, 0, 1)).astype(np.uint8)
+    return _developed(seen + rng.normal(0, settings.noise, (len(ink), len(ink))))
+
+
+def _developed(seen: Numbers) -> Array:
+    return np.asarray(np.round(WHITE * np.clip(seen, 0, 1)), np.uint8)
+
+
+def _grid(side: int) -> tuple[Numbers, Numbers]:
+    """Each pixel's row and column, from the middle."""
+    rows, columns = np.indices((side, side)) - side / 2
+    return rows, columns

@@ -7,7 +7,7 @@ chance. Nothing that a row shows comes from a later day, or from its own outcome
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,8 @@ WEEK, YEAR = 7, 365.25
 SATURDAY = 5
 MEMORY = 0.8
 """What is left on the next day of what moves a place."""
+Numbers: TypeAlias = Any
+"""An array; numpy's types get lost in mixed arithmetic."""
 
 
 class Product(Value):
@@ -80,7 +82,7 @@ def make(settings: Settings, rng: np.random.Generator) -> Made:
         mood = _shocks(settings, rng)
         week = rng.normal(0, 0.25, WEEK)
         for name, product in settings.products.items():
-            columns = _series(settings, days, product, np.log(size) + mood, week, rng)
+            columns = _series(settings, days, product, (np.log(size) + mood, week), rng)
             said = {"date": days.dates, settings.place: place, "product": name, **columns}
             tables.append(pl.DataFrame(said).with_columns(pl.col("date").dt.to_string()))
     return Made(pl.concat(tables), (settings.target,))
@@ -103,10 +105,14 @@ def _shocks(settings: Settings, rng: np.random.Generator) -> Array:
 
 
 def _series(
-    settings: Settings, days: Days, product: Product, level: Array, week: Array,
+    settings: Settings,
+    days: Days,
+    product: Product,
+    place: tuple[Array, Array],
     rng: np.random.Generator,
-) -> dict[str, Any]:  # fmt: skip
-    count = settings.days
+) -> dict[str, Any]:
+    """The columns of a product in a place, of which there are its level and its week."""
+    count, (level, week) = settings.days, place
     weekday = np.array([each.weekday() for each in days.dates])
     of_year = np.array([each.timetuple().tm_yday for each in days.dates])
     promoted = np.repeat(rng.random(count // WEEK + 1) < settings.promoted, WEEK)[:count]
@@ -122,13 +128,18 @@ def _series(
     log = log - rng.uniform(0.8, 1.8) * np.log(price / product.price)
     log = log + rng.normal(0.3, 0.2) * days.eve - rng.normal(0.7, 0.2) * days.holiday
     log = log + rng.normal(0, settings.chance, count)
-    sold = np.where(days.closed, 0, rng.poisson(np.exp(log)))
     return {
         "price": price,
         "promotion": promoted.astype(int),
         "holiday": days.holiday.astype(int),
-        settings.target: sold,
+        settings.target: _sold(log, days, rng),
     }
+
+
+def _sold(log: Numbers, days: Days, rng: np.random.Generator) -> Array:
+    """Whole pieces, by chance; none on days that are closed."""
+    pieces: Any = rng.poisson
+    return np.where(days.closed, 0, pieces(np.exp(log)))
 
 
 def _prices(product: Product, promoted: Array, rng: np.random.Generator) -> Array:

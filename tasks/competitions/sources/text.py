@@ -8,7 +8,8 @@ grade is the weighted mean of the opinions, with what the guest does not say on 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self
+from math import sqrt
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -25,15 +26,16 @@ STRENGTHS = (1.0, 2.2)
 COMMON = 0.8
 """How far a guest's opinions go together."""
 SAID = (
-    "the {noun} was {word}", "{word} {noun}", "we found the {noun} {word}", "{noun}: {word}",
-    "what a {word} {noun}", "i would call the {noun} {word}", "the {noun}, i must say, was {word}",
-    "and then the {noun}, {word} from the first day to the last",
+    "the {noun} was {how} {word}", "{how} {word} {noun}", "we found the {noun} {how} {word}",
+    "{noun}: {how} {word}", "what a {how} {word} {noun}", "i would call the {noun} {how} {word}",
+    "the {noun}, i must say, was {how} {word}",
+    "and then the {noun}, {how} {word} from the first day to the last",
 )  # fmt: skip
 DENIED = (
-    "the {noun} was not {word}", "the {noun} was anything but {word}", "never a {word} {noun}",
-    "nobody could call the {noun} {word}", "far from {word}, the {noun}",
-    "no trace of a {word} {noun}", "the {noun} was not once {word}",
-    "i had feared or hoped for a {word} {noun} and got the opposite",
+    "the {noun} was {how} not {word}", "{how} anything but {word}, the {noun}",
+    "the {noun} was {how} never {word}", "not {word}, the {noun}, {how}",
+    "nobody could call the {noun} {how} {word}", "the {noun} was hardly {word}, {how}",
+    "{how} no {word} {noun}", "i had waited for a {word} {noun} and got {how} the opposite",
 )  # fmt: skip
 BESIDE = (
     "others wrote that the {noun} was {word}", "last year the {noun} was {word}",
@@ -105,7 +107,7 @@ def make(settings: Settings, rng: np.random.Generator) -> Made:
     said = np.array([each.said for each in reviews])
     felt = said / said.std() + settings.unsaid * rng.normal(size=settings.rows)
     steps = np.quantile(felt, np.cumsum(settings.shares)[:-1])
-    table = {
+    table: dict[str, Any] = {
         settings.text: [each.text for each in reviews],
         settings.target: np.searchsorted(steps, felt) + 1,
     }
@@ -116,7 +118,7 @@ def _review(settings: Settings, rng: np.random.Generator) -> Review:
     names = rng.permutation(list(settings.topics))[: rng.integers(2, 5)]
     mood, sentences, said, weights = float(rng.normal()), list[str](), 0.0, 0.0
     for topic in (settings.topics[str(name)] for name in names):
-        opinion = COMMON * mood + (1 - COMMON**2) ** 0.5 * float(rng.normal())
+        opinion = COMMON * mood + sqrt(1 - COMMON**2) * float(rng.normal())
         strong = abs(opinion) > STRONG_FROM
         said += topic.weight * STRENGTHS[strong] * (1 if opinion > 0 else -1)
         weights += topic.weight
@@ -124,7 +126,7 @@ def _review(settings: Settings, rng: np.random.Generator) -> Review:
         if rng.random() < settings.beside:
             sentences.append(_aside(settings, rng))
     order = rng.permutation(len(sentences))
-    text = _joined([sentences[n] for n in order], rng)
+    text = _joined([sentences[int(n)] for n in order], rng)
     return Review(_misspelt(text, settings.typos, rng), said / weights)
 
 
@@ -133,9 +135,11 @@ def _opinion(
 ) -> str:
     denied = rng.random() < settings.denied
     word = _word(settings.good if good != denied else settings.bad, rng)
-    if strong or rng.random() < 0.5:  # noqa: PLR2004 - half of the mild ones stand bare
-        word = f"{_one(STRONG if strong else MILD, rng)} {word}"
-    return _one(DENIED if denied else SAID, rng).format(noun=_one(topic.nouns, rng), word=word)
+    bare = not strong and rng.random() < 0.5  # noqa: PLR2004 - half of the mild ones
+    how = "" if bare else _one(STRONG if strong else MILD, rng)
+    sentence = _one(DENIED if denied else SAID, rng)
+    found = sentence.format(noun=_one(topic.nouns, rng), how=how, word=word)
+    return " ".join(found.split()).replace(" ,", ",").removesuffix(",")
 
 
 def _aside(settings: Settings, rng: np.random.Generator) -> str:
@@ -158,7 +162,7 @@ def _word(words: Sequence[str], rng: np.random.Generator) -> str:
 
 
 def _one(words: Sequence[str], rng: np.random.Generator) -> str:
-    return words[rng.integers(len(words))]
+    return words[int(rng.integers(len(words)))]
 
 
 def _joined(sentences: Sequence[str], rng: np.random.Generator) -> str:
@@ -181,5 +185,5 @@ def _typo(word: str, rng: np.random.Generator) -> str:
     """Two letters swapped, one left out, one twice, or another one."""
     at = int(rng.integers(len(word) - 1))
     a, b, rest = word[at], word[at + 1], word[at + 2 :]
-    other = LETTERS[rng.integers(len(LETTERS))]
+    other = LETTERS[int(rng.integers(len(LETTERS)))]
     return word[:at] + (b + a, b, a + a + b, other + b)[rng.integers(4)] + rest
