@@ -136,9 +136,10 @@ def leaderboard_of(definition: Definition, root: Path) -> list[Entry]:
     file = definition.file
     competition = competition_of(file, (0.0,))  # no medal is asked for
     train, test = (rows_of(file, root / PUBLIC, part) for part in ("train", "test"))
-    entries: list[Entry] = []
+    entries, submission = list[Entry](), root / "submission.csv"
     for team in teams_of(definition, train):
-        score = _scored(competition, handed_in(team, definition, train, test), root)
+        handed_in(team, definition, train, test).to_csv(submission, index=False)
+        score = scored(competition, submission, root / PRIVATE / ANSWERS)
         entries.append(Entry(score, team.name))
         print(f"{file.id}: {score:g}: {team.name}", flush=True)  # noqa: T201 - a script
     return sorted(entries, key=lambda e: e.score * (1 if file.lower_is_better else -1))
@@ -153,10 +154,9 @@ def rows_of(file: CompetitionFile, public: Path, part: str) -> pd.DataFrame:
     return rows.assign(**{pictures.IMAGE: paths})
 
 
-def _scored(competition: Competition, submission: pd.DataFrame, root: Path) -> float:
-    path = root / "submission.csv"
-    submission.to_csv(path, index=False)
-    return rounded(strict_score(competition, path, root / PRIVATE / ANSWERS))
+def scored(competition: Competition, submission: Path, answers: Path) -> float:
+    """What a hand-in scores, with the digits that leaderboards have."""
+    return rounded(strict_score(competition, submission, answers))
 
 
 def write(place: Path) -> None:
