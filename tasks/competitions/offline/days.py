@@ -168,7 +168,7 @@ def _calendar(known: History) -> Model:
 
 def _dated(rows: pd.DataFrame, known: History) -> Array:
     days, series = known.numbers(rows)
-    of_year = pd.to_datetime(rows["date"]).dt.dayofyear.to_numpy()
+    of_year = pd.to_datetime(rows["date"]).dt.day_of_year.to_numpy()
     level = np.nanmean(known.sold, axis=0)[series]
     plan = rows[PLAN].to_numpy(dtype=float)
     return np.column_stack([plan, series, level, days, days % WEEK, of_year])
