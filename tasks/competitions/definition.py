@@ -15,7 +15,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from pydantic import Field, model_validator
 
@@ -37,7 +37,7 @@ PREPARED_BY = ("source", "split", "raw", "recipe", "module")
 class Source(Value):
     """Where the rows come from."""
 
-    kind: Literal["dataset", "tabular", "table"]
+    kind: Literal["dataset", "tabular", "text", "images", "series", "table"]
     seed: int = Field(default=0, ge=0)
     """Of what is drawn; a table has none."""
     settings: Mapping[str, Any] = Field(default_factory=dict[str, Any])
@@ -60,6 +60,13 @@ class Split(Value):
         if (self.by == "rows") == bool(self.column):
             raise ValueError("column goes with by = 'group' and by = 'time', and only with those")
         return self
+
+
+class Origin(NamedTuple):
+    """Where rows come from that no raw files have, and how they are split."""
+
+    source: Source
+    split: Split
 
 
 class CompetitionFile(Value):
@@ -128,6 +135,17 @@ class CompetitionFile(Value):
             raise ValueError("medals are said where there is no source, and only there")
         return self
 
+    @property
+    def origin(self) -> Origin:
+        """What makes its rows, and how they are split.
+
+        Raises:
+            TaskError: They come from raw files.
+        """
+        if self.source is None or self.split is None:
+            raise TaskError(f"{self.id}: its rows come from raw files, not from a source")
+        return Origin(self.source, self.split)
+
 
 class Definition(Value):
     """A competition as it is declared."""
@@ -173,17 +191,6 @@ class Definition(Value):
         """
         if self.file.unsupported:
             raise TaskError(f"{self.task_id} is not supported yet: {self.file.unsupported}")
-
-    @property
-    def made(self) -> tuple[Source, Split]:
-        """What makes its rows, and how they are split.
-
-        Raises:
-            TaskError: They come from raw files.
-        """
-        if self.file.source is None or self.file.split is None:
-            raise TaskError(f"{self.task_id}: its rows come from raw files, not from a source")
-        return self.file.source, self.file.split
 
     def card(self) -> TaskCard:
         """Its task's, as far as it is known before its files are made."""

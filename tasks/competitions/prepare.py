@@ -1,6 +1,7 @@
 """From a declaration to files: what agents are given, and what grading needs, apart.
 
-DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md, images
+DATA/ID/DIGEST/public/    train.csv, test.csv, sample_submission.csv, description.md, and where rows
+                          have files, train/ROW.png and test/ROW.png; raw files as recipes say
 DATA/ID/DIGEST/private/   answers.csv, and reference.csv: the answers as they would be handed in
 DATA/ID/DIGEST/manifest.json
 DATA/ID/raw/              what was downloaded, where rows come from raw files
@@ -23,9 +24,11 @@ import polars as pl
 from filelock import FileLock
 
 from proctor.evaluator.answers import check_answers
-from proctor.evaluator.competitions import Measured, measure
+from proctor.evaluator.competitions import measure
+from proctor.evaluator.earned import Measured
 from proctor.evaluator.medals import Award, award
 from proctor.evaluator.metrics import METRICS
+from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Competition
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions import kaggle_modules
@@ -44,6 +47,7 @@ from proctor.tasks.competitions.prepared import (
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
 from proctor.tasks.competitions.raw import Raw
 from proctor.tasks.competitions.sources import made
+from proctor.tasks.competitions.sources.images import with_images_folded
 from proctor.tasks.competitions.sources.made import Made
 from proctor.tasks.competitions.splits import Parts, split_rows
 
@@ -152,7 +156,7 @@ def made_files(definition: Definition) -> dict[str, bytes]:
     Raises:
         TaskError: The declaration does not fit what its source makes.
     """
-    source, split = definition.made
+    source, split = definition.file.origin
     try:
         rows = made(source, definition.place)
         parts = split_rows(split, rows.table)
@@ -162,8 +166,8 @@ def made_files(definition: Definition) -> dict[str, bytes]:
 
 
 def sums(files: Mapping[str, bytes]) -> dict[str, str]:
-    """The SHA-256 of each file."""
-    return {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    """The SHA-256 of each file; one of all the images in a folder, by what they show."""
+    return _byte_sums(with_images_folded(files))
 
 
 def check_provable(definition: Definition, files: Mapping[str, bytes]) -> None:
@@ -203,11 +207,12 @@ def won_by(
 def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes]:
     form = definition.file.form
     (id_column,) = form.ids
-    rng = np.random.default_rng(definition.made[1].seed + 1)
+    rng = np.random.default_rng(definition.file.origin.split.seed + 1)
     ids = rng.permutation(ID_SPAN * rows.table.height)[: rows.table.height] + 10**5
     table = rows.table
     if id_column not in table.columns:
         table = table.insert_column(0, pl.Series(id_column, ids))
+    reads_labels = METRICS[definition.file.metric.name].reads in ("labels", "grades")
     train, test = table[parts.train], table[parts.test]
     answers = test.select(id_column, *rows.targets)
     reference = as_submission(form, answers)
@@ -215,29 +220,46 @@ def _tables(definition: Definition, rows: Made, parts: Parts) -> dict[str, bytes
         f"{PUBLIC}/{DESCRIPTION}": definition.description.encode(),
         f"{PUBLIC}/train.csv": _csv(train),
         f"{PUBLIC}/test.csv": _csv(test.drop(rows.targets)),
-        f"{PUBLIC}/{SAMPLE}": _csv(_sample(reference, id_column, train)),
+        f"{PUBLIC}/{SAMPLE}": _csv(_sample(reference, id_column, train, labels=reads_labels)),
         f"{PRIVATE}/{ANSWERS}": _csv(answers),
         f"{PRIVATE}/{REFERENCE}": _csv(reference),
+        **_row_files(f"{PUBLIC}/train", rows, ids, parts.train),
+        **_row_files(f"{PUBLIC}/test", rows, ids, parts.test),
     }
 
 
-def _sample(reference: pl.DataFrame, id_column: str, train: pl.DataFrame) -> pl.DataFrame:
+def _row_files(folder: str, rows: Made, ids: Array, part: Array) -> dict[str, bytes]:
+    if not rows.files:
+        return {}
+    return {f"{folder}/{ids[row]}{rows.suffix}": rows.files[row] for row in part}
+
+
+def _sample(
+    reference: pl.DataFrame, id_column: str, train: pl.DataFrame, *, labels: bool
+) -> pl.DataFrame:
     """A submission that says the same of every row, from the training rows alone."""
     said = {
-        name: _typical(train[name]) if name in train.columns else 1 / (reference.width - 1)
+        name: _typical(train[name], label=labels)
+        if name in train.columns
+        else 1 / (reference.width - 1)
         for name in reference.columns
         if name != id_column
     }
     return reference.select(id_column, *(pl.lit(value).alias(name) for name, value in said.items()))
 
 
-def _typical(cells: pl.Series) -> float | str:
-    if cells.dtype == pl.String:
-        return str(cells.mode().sort()[0])
+def _typical(cells: pl.Series, *, label: bool) -> float | str:
+    if label or cells.dtype == pl.String:
+        common: str | int = cells.mode().sort()[0]
+        return common
     values = cells.to_numpy()
     whole = cells.dtype.is_integer()  # a class or a grade, between two of which there is none
     middle = np.quantile(values, 0.5, method="lower") if whole else np.median(values)
     return round(float(middle), 2)
+
+
+def _byte_sums(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
 
 
 def _csv(table: pl.DataFrame) -> bytes:

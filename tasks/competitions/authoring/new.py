@@ -180,19 +180,20 @@ def _file(
         **({"drop": list(request.drop)} if request.drop else {}),
     }
     features = columns - 1 - bool(ids)
-    return CompetitionFile(
-        id=request.id,
-        title=request.title or request.id.replace("-", " ").capitalize(),
-        summary=request.summary or f"Predict `{request.target}` from {features} other columns.",
-        category="low",
-        form=scoring.form,
-        asked=scoring.asked,
-        metric=scoring.metric,
-        measures=measured_by(scoring.metric.name),
-        lower_is_better=not METRICS[scoring.metric.name].higher_is_better,
-        source=Source(kind="table", settings=settings),
-        split=request.split,
-    )
+    said = {
+        "id": request.id,
+        "title": request.title or request.id.replace("-", " ").capitalize(),
+        "summary": request.summary or f"Predict `{request.target}` from {features} other columns.",
+        "category": "low",
+        "form": scoring.form,
+        "asked": scoring.asked,
+        "metric": scoring.metric,
+        "measures": measured_by(scoring.metric.name),
+        "lower_is_better": not METRICS[scoring.metric.name].higher_is_better,
+        "source": Source(kind="table", settings=settings),
+        "split": request.split,
+    }
+    return CompetitionFile.model_validate(said)  # with what is usual
 
 
 def _data_name(request: Request) -> str:

@@ -16,7 +16,8 @@ from proctor.evaluator.documents import shown
 from proctor.evaluator.metrics import METRICS
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import Definition, competition_of
-from proctor.tasks.competitions.offline.baselines import SEED, Entry, Team, handed_in, teams_of
+from proctor.tasks.competitions.offline.baselines import Entry, handed_in, teams_of
+from proctor.tasks.competitions.offline.teams import SEED, Team
 from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC
 from proctor.tasks.formats.reading import read_text
 

@@ -13,50 +13,39 @@ import io
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from proctor.evaluator.competitions import strict_score
 from proctor.evaluator.medals import rounded
 from proctor.evaluator.metrics import METRICS
+from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Competition
 from proctor.tasks.competitions.definition import (
     CHECKSUMS,
     LEADERBOARD,
+    CompetitionFile,
     Definition,
     competition_of,
     read_definition,
 )
 from proctor.tasks.competitions.library import OFFLINE
-from proctor.tasks.competitions.offline.features import Features, features_of
+from proctor.tasks.competitions.offline import days, pictures, texts
+from proctor.tasks.competitions.offline.features import features_of
+from proctor.tasks.competitions.offline.teams import SEED, Models, Team, crossed, settings
 from proctor.tasks.competitions.prepare import (
     check_provable,
     made_files,
     sums,
 )
 from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC
-
-SEED = 20261120
-SHARES = (1.0, 0.1)
-"""Of the training rows."""
-Model: TypeAlias = Any
-"""An estimator of scikit-learn, which has no types of its own."""
-
-
-class Team(NamedTuple):
-    """Who hands in."""
-
-    name: str
-    model: Callable[[], Model]
-    features: Features
-    share: float
+from proctor.tasks.competitions.sources.images import SUFFIX
 
 
 class Entry(NamedTuple):
@@ -66,48 +55,37 @@ class Entry(NamedTuple):
     by: str
 
 
-def _sklearn(path: str) -> Callable[..., Model]:
-    module, _, name = path.rpartition(".")
-    found: Callable[..., Model] = getattr(import_module(f"sklearn.{module}"), name)
-    return found
-
-
-def _settings(path: str, **grid: tuple[Any, ...]) -> Iterator[tuple[str, Callable[[], Model]]]:
-    """A model once for each combination of settings."""
-    for values in product(*grid.values()):
-        given = dict(zip(grid, values, strict=True))
-        said = ", ".join(f"{key}={value}" for key, value in given.items() if key != "random_state")
-        yield f"{path.rpartition('.')[2]}({said})", partial(_sklearn(path), **given)
-
-
-def _models(*, classes: bool) -> Iterator[tuple[str, Callable[[], Model]]]:
+def _models(*, classes: bool) -> Models:
     kind = "Classifier" if classes else "Regressor"
     fixed = {"random_state": (SEED,)}
-    yield from _settings(f"dummy.Dummy{kind}", strategy=("prior" if classes else "mean",))
-    yield from _settings(f"neighbors.KNeighbors{kind}", n_neighbors=(1, 15, 50))
-    yield from _settings(f"tree.DecisionTree{kind}", max_depth=(2, 4, 8), **fixed)
+    yield from settings(f"dummy.Dummy{kind}", strategy=("prior" if classes else "mean",))
+    yield from settings(f"neighbors.KNeighbors{kind}", n_neighbors=(1, 15, 50))
+    yield from settings(f"tree.DecisionTree{kind}", max_depth=(2, 4, 8), **fixed)
     forests = {"n_estimators": (120,), "min_samples_leaf": (1, 5), **fixed}
-    yield from _settings(f"ensemble.RandomForest{kind}", **forests)
-    yield from _settings(f"ensemble.ExtraTrees{kind}", **forests)
+    yield from settings(f"ensemble.RandomForest{kind}", **forests)
+    yield from settings(f"ensemble.ExtraTrees{kind}", **forests)
     boosted = {"learning_rate": (0.05, 0.1), "max_iter": (60, 200), "max_leaf_nodes": (8,)}
-    yield from _settings(f"ensemble.HistGradientBoosting{kind}", **boosted, **fixed)
+    yield from settings(f"ensemble.HistGradientBoosting{kind}", **boosted, **fixed)
     if classes:
-        yield from _settings("naive_bayes.GaussianNB")
-        yield from _settings("linear_model.LogisticRegression", C=(0.01, 0.3), max_iter=(2000,))
+        yield from settings("naive_bayes.GaussianNB")
+        yield from settings("linear_model.LogisticRegression", C=(0.01, 0.3), max_iter=(2000,))
     else:
-        yield from _settings("linear_model.Ridge", alpha=(1.0, 100.0))
-        yield from _settings("svm.SVR", C=(1.0, 100.0))
+        yield from settings("linear_model.Ridge", alpha=(1.0, 100.0))
+        yield from settings("svm.SVR", C=(1.0, 100.0))
 
 
 def teams_of(definition: Definition, train: pd.DataFrame) -> Iterator[Team]:
     """The teams that enter a competition."""
-    metric = METRICS[definition.file.metric.name]
-    classes = metric.reads in ("labels", "scores", "probabilities")
-    for features, share in product(features_of(definition.file, train), SHARES):
-        for name, model in _models(classes=classes):
-            if features.suits(name):
-                told = f"{name} on {features.name}" + (f", {share:.0%} of rows" * (share < 1))
-                yield Team(told, model, features, share)
+    file = definition.file
+    source = file.origin.source
+    if source.kind == "text":
+        return texts.teams(str(source.settings["text"]))
+    if source.kind == "images":
+        return pictures.teams()
+    if source.kind == "series":
+        return days.teams(file, train)
+    classes = METRICS[file.metric.name].reads in ("labels", "scores", "probabilities")
+    return crossed(features_of(file, train), _models(classes=classes))
 
 
 def handed_in(
@@ -115,7 +93,7 @@ def handed_in(
 ) -> pd.DataFrame:
     """What a team predicts, in the form asked for."""
     form = definition.file.form
-    fitted = train.sample(frac=team.share, random_state=SEED).sort_index()
+    fitted = _fitted(team, definition, train)
     target = form.truth[0] if form.truth else form.targets[0]
     pipeline = import_module("sklearn.pipeline").make_pipeline(team.features.make(), team.model())
     pipeline.fit(fitted, fitted[target])
@@ -128,9 +106,25 @@ def handed_in(
         submission[target] = pipeline.predict_proba(test)[:, 1]
     else:
         submission[target] = pipeline.predict(test)
+        if reads in ("labels", "grades") and submission[target].dtype.kind == "f":
+            submission[target] = _nearest(submission[target], train[target])
         if form.low is not None:
             submission[target] = submission[target].clip(lower=form.low)
     return submission
+
+
+def _fitted(team: Team, definition: Definition, train: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a team fits: any, or the latest where the test's come later still."""
+    if definition.file.origin.split.by == "time":
+        return train.tail(round(team.share * len(train)))
+    return train.sample(frac=team.share, random_state=SEED).sort_index()
+
+
+def _nearest(predicted: pd.Series, known: pd.Series) -> Array:
+    """The labels that stand for numbers between them."""
+    labels: Array = np.unique(known)
+    found: Array = labels[np.abs(predicted.to_numpy()[:, None] - labels).argmin(axis=1)]
+    return found
 
 
 def leaderboard_of(definition: Definition, root: Path) -> list[Entry]:
@@ -142,19 +136,28 @@ def leaderboard_of(definition: Definition, root: Path) -> list[Entry]:
     """
     file = definition.file
     competition = competition_of(file, (0.0,))  # no medal is asked for
-    train, test = (pd.read_csv(root / PUBLIC / f"{part}.csv") for part in ("train", "test"))
-    entries: list[Entry] = []
+    train, test = (rows_of(file, root / PUBLIC, part) for part in ("train", "test"))
+    entries, submission = list[Entry](), root / "submission.csv"
     for team in teams_of(definition, train):
-        score = _scored(competition, handed_in(team, definition, train, test), root)
+        handed_in(team, definition, train, test).to_csv(submission, index=False)
+        score = scored(competition, submission, root / PRIVATE / ANSWERS)
         entries.append(Entry(score, team.name))
         print(f"{file.id}: {score:g}: {team.name}", flush=True)  # noqa: T201 - a script
     return sorted(entries, key=lambda e: e.score * (1 if file.lower_is_better else -1))
 
 
-def _scored(competition: Competition, submission: pd.DataFrame, root: Path) -> float:
-    path = root / "submission.csv"
-    submission.to_csv(path, index=False)
-    return rounded(strict_score(competition, path, root / PRIVATE / ANSWERS))
+def rows_of(file: CompetitionFile, public: Path, part: str) -> pd.DataFrame:
+    """The rows of `train` or `test`, and where their images lie."""
+    rows = pd.read_csv(public / f"{part}.csv")
+    if file.origin.source.kind != "images":
+        return rows
+    paths = [str(public / part / f"{each}{SUFFIX}") for each in rows[file.form.ids[0]]]
+    return rows.assign(**{pictures.IMAGE: paths})
+
+
+def scored(competition: Competition, submission: Path, answers: Path) -> float:
+    """What a hand-in scores, with the digits that leaderboards have."""
+    return rounded(strict_score(competition, submission, answers))
 
 
 def write(place: Path) -> None:
@@ -164,7 +167,7 @@ def write(place: Path) -> None:
     with TemporaryDirectory() as root:
         for name, data in files.items():
             path = Path(root, name)
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         entries = leaderboard_of(definition, Path(root))
     (place / LEADERBOARD).write_text(written(entries), "utf-8")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import Source
-from proctor.tasks.competitions.sources import dataset, table, tabular
+from proctor.tasks.competitions.sources import dataset, images, series, table, tabular, text
 from proctor.tasks.competitions.sources.made import Made
 
 
@@ -34,6 +34,9 @@ class Filed(NamedTuple):
 SOURCES: Mapping[str, Kind | Filed] = {
     "dataset": Kind(dataset.Settings, dataset.make),
     "tabular": Kind(tabular.Settings, tabular.make),
+    "text": Kind(text.Settings, text.make),
+    "images": Kind(images.Settings, images.make),
+    "series": Kind(series.Settings, series.make),
     "table": Filed(table.Settings, table.read),
 }
 

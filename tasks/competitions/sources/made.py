@@ -13,3 +13,7 @@ class Made:
     """The features and what is to be predicted."""
     targets: tuple[str, ...]
     """Columns that only the training rows show."""
+    files: tuple[bytes, ...] = ()
+    """One for each row, in their order; none where rows say everything."""
+    suffix: str = ""
+    """Of the files' names, which begin with the row's id."""
