@@ -1,7 +1,7 @@
 """``proctor competitions grade`` and ``report``: leaderboards, lists, and shares of medals."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def proctor(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Proc
     return run
 
 
-def reports(*reached: dict[str, bool], ids: tuple[str, ...] = (ONE,)) -> dict[str, Any]:
+def reports(*reached: Mapping[str, bool], ids: tuple[str, ...] = (ONE,)) -> dict[str, Any]:
     """A file of reports as MLE-bench writes it, of so many seeds of each competition."""
     each = [{"competition_id": i, **NOTHING, **one, "score": 0.5} for one in reached for i in ids]
     return {"total_runs": len(each), "competition_reports": each}

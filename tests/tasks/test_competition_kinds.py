@@ -21,13 +21,13 @@ from proctor.tasks.competitions.definition import (
     read_definition,
     read_leaderboard,
 )
-from proctor.tasks.competitions.library import BUNDLED, Competitions
+from proctor.tasks.competitions.library import OFFLINE, Competitions
 from proctor.tasks.competitions.offline.baselines import handed_in, rows_of, scored, teams_of
 from proctor.tasks.competitions.prepare import made_files, sums
 from proctor.tasks.competitions.sources import made
 from proctor.tasks.competitions.sources.images import decoded
 
-NAMES = sorted(path.parent.name for path in BUNDLED.glob(f"*/{FILE}"))
+NAMES = sorted(path.parent.name for path in OFFLINE.glob(f"*/{FILE}"))
 TEXT, IMAGES, SERIES = "guest-reviews", "meter-digits", "bakery-sales"
 SIDE = 28
 
@@ -48,7 +48,7 @@ def test_neither_public_files_nor_prompt_tell_a_seed(library: Competitions, name
     file, public = library.definition(name).file, library.prepare(name) / "public"
     told = library.task(name).instructions
     told += "".join(path.read_text("utf-8") for path in public.glob("*.*"))
-    for seed in (file.source.seed, file.split.seed, file.split.seed + 1):
+    for seed in (file.origin.source.seed, file.origin.split.seed, file.origin.split.seed + 1):
         assert str(seed) not in told
     assert not re.search(r"\bseed\b|competition\.toml", told)
 
@@ -79,7 +79,7 @@ def test_a_team_reaches_again_what_the_leaderboard_says(
 
 @pytest.mark.parametrize(("name", "perfect"), [(TEXT, 1.0), (IMAGES, 1.0), (SERIES, 0.0)])
 def test_teams_lie_apart_and_far_from_perfect(name: str, perfect: float) -> None:
-    definition = read_definition(BUNDLED / name)
+    definition = read_definition(OFFLINE / name)
     path = definition.place / "leaderboard.csv"
     scores = read_leaderboard(path, lower_is_better=definition.file.lower_is_better)
     assert 25 <= len(scores) <= 50
@@ -137,7 +137,7 @@ def test_to_look_images_up_in_the_public_collection_wins_no_medal(library: Compe
 
 
 def test_sums_of_images_are_of_what_they_show_not_of_how_they_are_packed() -> None:
-    files = made_files(read_definition(BUNDLED / IMAGES))
+    files = made_files(read_definition(OFFLINE / IMAGES))
     name = next(each for each in sorted(files) if each.endswith(".png"))
     pixels, before, held = decoded(files[name]).copy(), sums(files), io.BytesIO()
     Image.fromarray(pixels).save(held, "PNG", compress_level=0)
@@ -198,8 +198,8 @@ def test_teams_that_forecast_look_at_no_day_after_the_forecast_begins(
 
 
 def test_grades_of_reviews_have_the_shares_that_were_asked_for(library: Competitions) -> None:
-    settings = library.definition(TEXT).file.source.settings
-    rows = made(library.definition(TEXT).file.source).table
+    settings = library.definition(TEXT).file.origin.source.settings
+    rows = made(library.definition(TEXT).file.origin.source, library.definition(TEXT).place).table
     shares = rows["stars"].value_counts().sort("stars")["count"].to_numpy() / rows.height
     assert shares == pytest.approx(settings["shares"], abs=0.002)
 
@@ -220,10 +220,11 @@ def test_no_review_stands_in_both_parts(library: Competitions) -> None:
 def test_wrong_settings_are_refused_by_their_key(
     name: str, key: str, value: object, problem: str
 ) -> None:
-    source = read_definition(BUNDLED / name).file.source
+    definition = read_definition(OFFLINE / name)
+    source = definition.file.origin.source
     wrong = Source(kind=source.kind, seed=1, settings={**source.settings, key: value})
     with pytest.raises(TaskError, match=re.escape(problem)):
-        made(wrong)
+        made(wrong, definition.place)
 
 
 LOOK = """

@@ -24,7 +24,8 @@ from tests.tasks.kaggle_lite_raw import (
     tf_records,
 )
 
-from proctor.evaluator.competitions import check_form, measure, report
+from proctor.evaluator.competitions import check_form, measure
+from proctor.evaluator.earned import report
 from proctor.schemas.competition import Compat
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import read_definition
