@@ -2,7 +2,8 @@
 
 ``python benchmarks/competition.py [--rows N] [--rounds N] [--json FILE]`` prints, for each kind of
 metric, the medians and the median ratio round by round; the aim is at least 3. Both sides read the
-submission and the answers, align them by id, and score; both are warm, as a grading worker is.
+submission and the answers, align them by id, and score; both are warm, as a grading worker is. The
+ratio of processor time says how they compare where every core is busy with something else.
 Memory is the peak of a process that does nothing else, less what its imports hold.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -101,11 +103,19 @@ def _status(field: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
-def seconds(score: Score, files: tuple[Path, Path]) -> tuple[float, float]:
-    """How long a score takes, and the score."""
-    started = time.perf_counter()
+class Timed(NamedTuple):
+    """A score, and what it took."""
+
+    wall_s: float
+    cpu_s: float
+    score: float
+
+
+def timed(score: Score, files: tuple[Path, Path]) -> Timed:
+    """Score once."""
+    wall, cpu = time.perf_counter(), time.process_time()
     found = score(*files)
-    return time.perf_counter() - started, found
+    return Timed(time.perf_counter() - wall, time.process_time() - cpu, found)
 
 
 def compare(metric: str, ids: str, rows: int, rounds: int) -> dict[str, object]:
@@ -113,21 +123,31 @@ def compare(metric: str, ids: str, rows: int, rounds: int) -> dict[str, object]:
     with TemporaryDirectory() as place:
         files = write(metric, ids, rows, Path(place))
         sides = (ours(metric), plain(metric))
-        timed = [[seconds(side, files) for side in sides] for _ in range(rounds + 1)][1:]
-        if abs(timed[0][0][1] - timed[0][1][1]) > SAME_WITHIN:
-            raise SystemExit(f"the scores of {metric} differ: {timed[0]}")
+        pairs = [[timed(side, files) for side in sides] for _ in range(rounds + 1)][1:]
+        if abs(pairs[0][0].score - pairs[0][1].score) > SAME_WITHIN:
+            raise SystemExit(f"the scores of {metric} differ: {pairs[0]}")
         memory = [peak_mib(which, metric, *files) for which in ("ours", "plain")]
-    pairs = [(a[0], b[0]) for a, b in timed]
     return {
         "metric": metric,
         "ids": ids,
         "rows": rows,
-        "ours_s": round(statistics.median(a for a, _ in pairs), 3),
-        "plain_s": round(statistics.median(b for _, b in pairs), 3),
-        "ratio": round(statistics.median(b / a for a, b in pairs), 2),
+        "ours_s": round(statistics.median(a.wall_s for a, _ in pairs), 3),
+        "plain_s": round(statistics.median(b.wall_s for _, b in pairs), 3),
+        "ratio": round(statistics.median(b.wall_s / a.wall_s for a, b in pairs), 2),
+        "cpu_ratio": round(statistics.median(b.cpu_s / a.cpu_s for a, b in pairs), 2),
         "ours_mib": round(memory[0]),
         "plain_mib": round(memory[1]),
     }
+
+
+def compare_all(rows: int, rounds: int) -> list[dict[str, object]]:
+    """Every row of the table, printed as it comes."""
+    table: list[dict[str, object]] = []
+    for metric in PLAIN:
+        for ids in ("text", "number"):
+            table.append(compare(metric, ids, rows, rounds))
+            print("  ".join(f"{key} {value}" for key, value in table[-1].items()), flush=True)
+    return table
 
 
 def main() -> None:
@@ -137,11 +157,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    rows: list[dict[str, object]] = []
-    for metric in PLAIN:
-        for ids in ("text", "number"):
-            rows.append(compare(metric, ids, given.rows, given.rounds))
-            print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+    rows = compare_all(given.rows, given.rounds)
     if given.json:
         given.json.write_text(json.dumps(rows, indent=2), "utf-8")
     if min(float(str(row["ratio"])) for row in rows) < AIM:

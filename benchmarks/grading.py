@@ -1,7 +1,8 @@
 """What grading in sandboxes costs, against the same probes run bare, in turns in the same run.
 
 ``python benchmarks/grading.py [--rounds N] [--json FILE] [TASK]...`` prints a table and writes
-JSON. Bare means: verdict code and drivers as plain processes of this user, as many at once.
+JSON. Bare means: verdict code and drivers as plain processes of this user, as many at once. Where
+no task is named, ``competition.py`` follows: large submissions from file to score.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
+import competition
 from anyio.to_thread import run_sync
 
 from proctor.evaluator.agent_side import CASES_AT_ONCE
@@ -36,6 +38,8 @@ from proctor.tasks.catalog import Catalog
 
 SEED = 20261121
 TARGET = "<= 1.5"
+ROWS = 1_000_000
+"""Of a submission to a competition."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,12 @@ def main() -> None:
     }
     print(f"{'task':24} {'backend':11} {'graded':>10} {'bare':>10} {'ratio':>6}   target")
     rows = anyio.run(measure_all, chosen.tasks, chosen.rounds)
-    document = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    competitions = [] if chosen.tasks else competition.compare_all(ROWS, chosen.rounds)
+    document = {
+        "machine": machine,
+        "rows": [asdict(row) for row in rows],
+        "competitions": competitions,
+    }
     chosen.json.write_text(json.dumps(document, indent=2))
     print(f"{machine}\nwritten to {chosen.json}")
 

@@ -2,11 +2,13 @@
 
 import json
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,9 @@ from hypothesis import strategies as st
 from proctor.evaluator.answers import check_answers
 from proctor.evaluator.competitions import measure
 from proctor.evaluator.earned import Measured, report
+from proctor.evaluator.matching import places
+from proctor.evaluator.metrics import METRICS
+from proctor.evaluator.metrics.scores import roc_auc
 from proctor.evaluator.submissions import aligned, read_csv
 from proctor.evaluator.worker import in_worker
 from proctor.schemas.competition import Compat, Competition, Form
@@ -389,3 +394,100 @@ def test_many_rows_are_aligned_exactly(kind: str) -> None:
 def test_a_table_of_too_many_rows_is_refused() -> None:
     with pytest.raises(SubmissionError, match="more than 2 rows"):
         read_csv(b"id\n1\n2\n3\n", "table", ["id"], 2)
+
+
+# Fast ways, and slow ones beside them
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.sampled_from([-2.0, -0.0, 0.0, 0.25, 0.5, 1e-300, 7.0])),
+        min_size=2,
+        max_size=30,
+    ),
+    st.sampled_from([abs, float]),
+)
+def test_the_roc_curves_area_counts_pairs_with_any_sign_and_any_ties(
+    rows: list[tuple[bool, float]], kept: Callable[[float], float]
+) -> None:
+    scores = [kept(score) for _, score in rows]
+    good = [score for (positive, _), score in zip(rows, scores, strict=True) if positive]
+    bad = [score for (positive, _), score in zip(rows, scores, strict=True) if not positive]
+    if good and bad:
+        pairs = sum((a > b) + (a == b) / 2 for a in good for b in bad)
+        found = roc_auc(np.array([float(each) for each, _ in rows]), np.array(scores))
+        assert found == pytest.approx(pairs / len(good) / len(bad))
+
+
+@pytest.mark.parametrize("metric", ["f1_macro", "balanced_accuracy", "matthews_corrcoef"])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([-5, 0, 3, 10**12]), st.sampled_from([-5, 0, 7, 10**12])),
+        min_size=2,
+        max_size=20,
+    )
+)
+def test_whole_numbers_as_labels_count_as_their_names_would(
+    metric: str, rows: list[tuple[int, int]]
+) -> None:
+    truth, said = np.array(rows).T
+    score = METRICS[metric].score
+    named = [np.array([str(each) for each in side], dtype=object) for side in (truth, said)]
+    assert score(truth, said) == pytest.approx(score(*named))
+    near = [np.where(side > 7, 9, side) for side in (truth, said)]
+    assert score(*near) == pytest.approx(score(truth, said))
+
+
+LABELLED = "id,target\n1,3\n2,4\n3,4\n"
+
+
+@pytest.mark.parametrize(
+    ("submission", "score"),
+    [
+        ("id,target\n3,4\n2,4\n1,3\n", 1.0),
+        ("id,target\n3,4.0\n2,4\n1,3\n", 1.0),
+        ("id,target\n3, 4\n2,04\n1,3\n", 1.0),
+        ("id,target\n03,4\n2,4\n1,9\n", 0.66667),
+    ],
+)
+def test_labels_that_are_numbers_are_compared_as_such(
+    scored: Any, submission: str, score: float
+) -> None:
+    assert scored(competition("accuracy"), submission, LABELLED) == Measured(score)
+
+
+@pytest.mark.parametrize(
+    ("submission", "reason"),
+    [
+        ("id,target\n3,4\n2,\n1,3\n", "of id '2'|have no target"),
+        ("id,target\n3,4\n2,cat\n1,3\n", "'cat'"),
+        ("id,target\n3,4\n,4\n1,3\n", "missing id: '2'"),
+        ("id,target\n3,4\n5,4\n1,3\n", "missing id: '2'"),
+        ("id,target\n3,4\n3,4\n1,3\n", "id stands twice: '3'"),
+        ("id,target\n3,4\n99999999999999999999,4\n1,3\n", "missing id: '2'"),
+    ],
+)
+def test_what_is_no_label_or_id_among_numbers_is_named(
+    scored: Any, submission: str, reason: str
+) -> None:
+    found = scored(competition("accuracy"), submission, LABELLED)
+    assert found.score is None
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(found.reason)
+
+
+def test_an_empty_label_of_the_answers_is_a_label(scored: Any) -> None:
+    answers = "id,target\n1,3\n2,\n3,4\n"
+    assert scored(competition("accuracy"), answers, answers) == Measured(1.0)
+
+
+@given(st.data(), st.sampled_from([1, 1000, 10**15]), st.integers(1, 60))
+def test_places_are_found_however_far_apart_numbers_lie(data: Any, step: int, n: int) -> None:
+    ours = data.draw(st.lists(st.integers(-n, n), min_size=1, max_size=n, unique=True))
+    theirs = data.draw(st.permutations(ours))
+    tables = [pl.DataFrame({"id": [each * step for each in side]}) for side in (theirs, ours)]
+    found = places(*tables)
+    assert found is not None
+    assert [theirs[row] for row in found] == ours
+    other = tables[0].with_columns(pl.col("id").replace(ours[0] * step, 2 * n * step + 7))
+    assert places(other, tables[1]) is None
