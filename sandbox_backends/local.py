@@ -132,15 +132,9 @@ async def open_plain(
     """
     refuse_without_lease(spec, gpus)
     if spec.isolation_required:
-        raise SandboxStartError(
-            "this task refuses a sandbox without isolation, and bubblewrap cannot be used here: "
-            f"{bubblewrap_problem()}"
-        )
+        raise SandboxStartError(f"this task refuses a sandbox without isolation{_way_out()}")
     if spec.mounts:
-        raise SandboxStartError(
-            "this task mounts data, which needs isolation, and bubblewrap cannot be used here: "
-            f"{bubblewrap_problem()}"
-        )
+        raise SandboxStartError(f"this task mounts data, which needs isolation{_way_out()}")
     with tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True) as place:
         root = _make_places(Path(place))
         info = SandboxInfo(
@@ -161,6 +155,14 @@ async def open_plain(
         env = environment(sys.executable, home=info.scratch, cpus=spec.cpus) | _visible(info)
         async with _helper([sys.executable, *BOOT_ARGS], str(root / "output")) as channel:
             yield ChannelSandbox(channel, info, env=env, rlimits=limits)
+
+
+def _way_out() -> str:
+    """How to get isolation, or why bubblewrap gives none."""
+    problem = bubblewrap_problem()
+    if problem is None:
+        return "; --backend bubblewrap has it"
+    return f", and bubblewrap cannot be used here: {problem}; try --backend docker"
 
 
 def _make_places(place: Path) -> Path:
