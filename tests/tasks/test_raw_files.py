@@ -308,6 +308,18 @@ def test_the_downloaded_raw_files_serve_where_none_are_given(tmp_path: Path) -> 
     assert small.library.task("small").id == "competition/small"
 
 
+def test_a_competition_is_ready_once_its_raw_files_are_there(tmp_path: Path) -> None:
+    small = Small(tmp_path, plain() + SAMPLE, {"train.csv": TRAIN})
+    assert not small.library.is_ready("small")
+    small.prepared()
+    assert small.library.is_ready("small")
+    assert Competitions(tmp_path).is_ready("cell-samples")
+    other = Small(tmp_path / "other", plain() + SAMPLE, {"train.csv": TRAIN})
+    other.library.raw_folder("small").mkdir(parents=True)
+    assert other.library.is_ready("small")
+    assert not other.library.is_ready("none")
+
+
 def test_raw_files_are_downloaded_when_nobody_has_them(tmp_path: Path) -> None:
     small = Small(tmp_path, plain() + SAMPLE, {})
 
