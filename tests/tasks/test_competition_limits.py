@@ -8,7 +8,7 @@ import pytest
 
 from proctor.schemas.run import Lock
 from proctor.tasks.competitions.definition import Definition, read_definition
-from proctor.tasks.competitions.library import BUNDLED, Competitions
+from proctor.tasks.competitions.library import OFFLINE, Competitions
 
 GIBIBYTE = 1 << 30
 
@@ -20,7 +20,7 @@ def declared(tmp_path: Path) -> Any:
     def declare(splits: str, more: str = "") -> Definition:
         place = tmp_path / "cell-samples"
         place.mkdir()
-        for path in (BUNDLED / "cell-samples").iterdir():
+        for path in (OFFLINE / "cell-samples").iterdir():
             text = path.read_text("utf-8").replace('splits = ["offline"]', f"{splits}\n{more}")
             (place / path.name).write_text(text, "utf-8")
         return read_definition(place)

@@ -418,8 +418,9 @@ def test_a_changed_recipe_or_description_prepares_anew(tmp_path: Path) -> None:
     declared = tmp_path / "declared/small"
     text = (declared / "competition.toml").read_text()
     (declared / "competition.toml").write_text(text.replace("seed = 0", "seed = 1"))
-    assert not small.library.is_prepared("small")
-    assert small.prepared() != before
+    library = Competitions(small.library.data, [declared.parent])
+    assert not library.is_prepared("small")
+    assert library.prepare("small", raw=small.raw) != before
 
 
 def test_a_digest_stands_for_what_agents_are_given_wherever_it_lies(tmp_path: Path) -> None:
