@@ -116,8 +116,10 @@ def handed_in(
 def _fitted(team: Team, definition: Definition, train: pd.DataFrame) -> pd.DataFrame:
     """The rows that a team fits: any, or the latest where the test's come later still."""
     if definition.file.origin.split.by == "time":
-        return train.tail(round(team.share * len(train)))
-    return train.sample(frac=team.share, random_state=SEED).sort_index()
+        taken = train.tail(round(team.share * len(train)))
+    else:
+        taken = train.sample(frac=team.share, random_state=SEED).sort_index()
+    return team.enlarged(taken) if team.enlarged else taken
 
 
 def _nearest(predicted: pd.Series, known: pd.Series) -> Array:

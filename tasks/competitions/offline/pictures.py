@@ -1,6 +1,7 @@
 """Teams that look at images: pixels, their main components, and which way edges run."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from proctor.tasks.competitions.sources.images import WHITE, decoded
 
 IMAGE = "image"
 """The column of rows that says where their images lie."""
+SHIFT, SHIFTS = "shift", ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
+"""The column of rows that says how far their images are shifted, in pixels down and right."""
 CELL, DIRECTIONS = 4, 8
 """Edges are counted in squares of so many pixels, by so many directions."""
 COMPONENTS = 50
@@ -34,8 +37,12 @@ def teams() -> Iterator[Team]:
     middle = Features("the middle's pixels, negatives turned", lambda: _of(_middle))
     main = Features(f"{COMPONENTS} components of the middle", _components, ("KNeigh", "SVC", "Gau"))
     edges = Features("edges", lambda: _of(_edges), ("KNeigh", "Logistic", "SVC", "Extra", "Gauss"))
+    both = Features("edges and components", lambda: _both(edges, main), ("SVC",))
     yield from crossed((raw, edges), _models())
-    yield from crossed((middle, main), _models(), shares=(1.0,))
+    yield from crossed((middle, main, both), _models(), shares=(1.0,))
+    patient = (replace(main, only=("KNeigh", "SVC")), both)
+    for team in crossed(patient, _models(), shares=(1.0,)):
+        yield team._replace(name=f"{team.name}, with shifted copies", enlarged=_with_shifts)
 
 
 def _models() -> Models:
@@ -43,7 +50,7 @@ def _models() -> Models:
     yield from settings("dummy.DummyClassifier", strategy=("prior",))
     yield from settings("neighbors.KNeighborsClassifier", n_neighbors=(1, 10))
     yield from settings("naive_bayes.GaussianNB")
-    yield from settings("linear_model.LogisticRegression", C=(0.001, 0.1), max_iter=(300,))
+    yield from settings("linear_model.LogisticRegression", C=(0.001,), max_iter=(300,))
     forests = {"n_estimators": (200,), **fixed}
     yield from settings("ensemble.RandomForestClassifier", **forests)
     yield from settings("ensemble.ExtraTreesClassifier", **forests)
@@ -54,6 +61,10 @@ def _of(look: object) -> Model:
     return PIPELINE.make_pipeline(
         PREPROCESSING.FunctionTransformer(look), PREPROCESSING.StandardScaler()
     )
+
+
+def _both(one: Features, other: Features) -> Model:
+    return PIPELINE.make_union(one.make(), other.make())
 
 
 def _components() -> Model:
@@ -100,9 +111,21 @@ def _edges(rows: pd.DataFrame) -> Array:
     return shares
 
 
+def _with_shifts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows, and each four times more, with its image shifted by a pixel."""
+    return pd.concat(
+        [rows.assign(**{SHIFT: number}) for number in range(len(SHIFTS))], ignore_index=True
+    )
+
+
 def _images(rows: pd.DataFrame) -> Array:
     """Brightness from 0 to 1, of shape (n_rows, height, width)."""
-    return _read(tuple(rows[IMAGE]))
+    images = _read(tuple(rows[IMAGE]))
+    if SHIFT not in rows:
+        return images
+    chosen = rows[SHIFT].to_numpy()
+    shifted = [np.roll(images[chosen == n], SHIFTS[n], (1, 2)) for n in range(len(SHIFTS))]
+    return np.concatenate(shifted)[np.argsort(np.argsort(chosen, kind="stable"), kind="stable")]
 
 
 @lru_cache(maxsize=4)

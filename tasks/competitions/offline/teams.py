@@ -6,6 +6,8 @@ from importlib import import_module
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 
+import pandas as pd
+
 from proctor.tasks.competitions.offline.features import Features
 
 SEED = 20261120
@@ -24,6 +26,8 @@ class Team(NamedTuple):
     model: Callable[[], Model]
     features: Features
     share: float
+    enlarged: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    """What makes more rows to fit of those that it takes."""
 
 
 def sklearn(path: str) -> Callable[..., Model]:
