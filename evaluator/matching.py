@@ -60,7 +60,7 @@ def _looked_up(theirs: Array, ours: Array) -> Array | None:
     within = len(slots) - 1
     at, rows = theirs & within, np.arange(n, dtype=np.int32)
     slots[at] = rows
-    found = slots[ours & within]
+    found: Array = slots[ours & within]
     left = np.flatnonzero(theirs[found] != ours)
     displaced = np.flatnonzero(slots[at] != rows)
     for shift in SHIFTS:
