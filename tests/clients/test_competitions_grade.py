@@ -20,7 +20,7 @@ Proctor = Callable[..., Result]
 ONE = "cell-samples"
 LOWER = "kiln-gas"
 NOTHING = dict.fromkeys(MEASURES, False)
-SILVER = dict.fromkeys(
+SILVER: dict[str, bool] = dict.fromkeys(
     ("submission_exists", "valid_submission", "above_median", "silver_medal", "any_medal"), True
 )
 ROW = Row(
