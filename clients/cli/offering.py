@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from proctor.clients.cli.options import usage_error, with_problems_told
+from proctor.clients.cli.options import complain, usage_error, with_problems_told
 
 if TYPE_CHECKING:
     from proctor.schemas.task import TaskCard
@@ -55,6 +55,17 @@ def with_prepared(catalog: "Catalog", cards: "Sequence[TaskCard]") -> "Catalog":
         except TaskError as error:
             usage_error(f"{error} (--exclude {task_id} goes on without it)")
     return catalog.offering(chosen)
+
+
+def without_competitions(cards: "Sequence[TaskCard]") -> "list[TaskCard]":
+    """The other tasks, for sandboxes that isolate nothing and so cannot mount data."""
+    left = [card for card in cards if card.kind != "competition"]
+    if len(left) < len(cards):
+        complain(
+            f"proctor: {len(cards) - len(left)} competitions are left out: they mount data, which "
+            "needs isolation (Docker, Podman or bubblewrap)"
+        )
+    return left
 
 
 def _named(catalog: "Catalog", wanted: str) -> list[str]:

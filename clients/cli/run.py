@@ -8,7 +8,7 @@ import typer
 from proctor.clients.cli.agent_options import AgentOptions, other_agents, with_agent_options
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.model_options import ModelOptions, model_agents, with_model_options
-from proctor.clients.cli.offering import with_prepared
+from proctor.clients.cli.offering import with_prepared, without_competitions
 from proctor.clients.cli.options import (
     CompatOption,
     DataOption,
@@ -23,7 +23,7 @@ from proctor.clients.cli.run_limits import RunLimits, with_run_limits
 from proctor.clients.cli.run_lock import agreed, conditions_of, given_flags, lock_of, take_flags
 from proctor.clients.cli.run_server import OtherServer, OwnServer
 from proctor.clients.cli.run_tasks import TaskChoice, with_task_choice
-from proctor.clients.cli.sandboxes import SandboxOptions, with_sandbox_options
+from proctor.clients.cli.sandboxes import SandboxOptions, may_isolate, with_sandbox_options
 from proctor.clients.cli.terms import FeedbackOption, SignKeyOption, signer_of, terms_of
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def run(
         patterns or [],
         None if other else catalog.competitions,
     )
+    if not other and not choice.asks(patterns or []) and not may_isolate(sandboxes):
+        cards = without_competitions(cards)
     if not other:
         catalog = with_prepared(catalog, cards)
         cards = [catalog.card(card.id) for card in cards]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from proctor.tasks.competitions.library import Competitions
 
 PANEL = "Tasks"
+USUAL = "offline"
+"""The split of the competitions that are worked when nothing is asked for."""
 SHOWN = 3
 """Of the competitions that are left out."""
 
@@ -76,16 +78,25 @@ class TaskChoice:
         return [Path(each) for each in self.task or () if _is_place(each)]
 
     def offered(self, catalog: "Catalog", patterns: Sequence[str]) -> "Catalog":
-        """The catalog with competitions on offer, where some may be asked for.
+        """The catalog with competitions on offer: all, or the usual ones if nothing is asked for.
 
-        A pattern must match their ids or, without patterns, an option must select them: preparing
-        them takes time.
+        The usual ones need no download.
         """
         library = catalog.competitions
-        wanted = [*patterns, *(each for each in self.task or () if not _is_place(each))]
-        if library is None or not (wanted or self.kind or self.category or self.split):
+        if library is None:
             return catalog
-        return catalog.offering(library.ids)
+        everything = catalog.offering(library.ids)
+        if self.asks(patterns):
+            return everything
+        already = catalog.ids
+        cards = {each.id: each for each in everything.cards() if each.id in library.ids}
+        return catalog.offering(
+            [each for each, card in cards.items() if each in already or USUAL in card.splits]
+        )
+
+    def asks(self, patterns: Sequence[str]) -> bool:
+        """Whether anything says which tasks are wanted."""
+        return bool(patterns or self.task or self.kind or self.category or self.split)
 
     def chosen(
         self,

@@ -1,6 +1,7 @@
 """Where agents' code runs: the options that several commands share, and what they stand for."""
 
 import functools
+import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -139,6 +140,15 @@ async def backend_of(
             pool = Pool.warming(backend, options.warm, likely)
             backend = await stack.enter_async_context(pool)
         yield lambda spec: backend(overrides.applied_to(spec))
+
+
+def may_isolate(options: SandboxOptions) -> bool:
+    """Whether sandboxes can be isolated, as far as that can be told before one is opened."""
+    from proctor.sandbox_backends.local import bubblewrap_problem
+
+    if options.backend != "auto":
+        return options.backend != "none"
+    return bubblewrap_problem() is None or any(map(shutil.which, ("docker", "podman")))
 
 
 async def _chosen(

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
+from proctor.clients.cli.offering import without_competitions
 from proctor.clients.cli.run_tasks import Kind, TaskChoice
 from proctor.schemas.sandbox import Overrides, SandboxSpec
 from proctor.schemas.task import Limits, TaskCard
+from proctor.tasks.catalog import Catalog
 from proctor.tasks.competitions.library import OFFLINE, Competitions
 
 ONE = "cell-samples"
+DECLARED = sorted(OFFLINE.glob("*/competition.toml"))
 LOOK = """
 import os
 print("seen:", [each for each in {places} if os.path.exists(each)])
@@ -61,6 +65,34 @@ def card(name: str, *splits: str) -> TaskCard:
 
 
 CARDS = [card(f"competition/{name}", "lite") for name in ("a-one", "a-two", "b-one")]
+
+
+def test_a_run_without_a_choice_takes_the_bundled_tasks_and_what_needs_no_download(
+    tmp_path: Path,
+) -> None:
+    library = Competitions(tmp_path)
+    catalog = TaskChoice().offered(Catalog(competitions=library), [])
+    found = TaskChoice().chosen(catalog.cards(), [], library)
+    competitions = [each.id for each in found if each.kind == "competition"]
+    assert competitions == sorted(f"competition/{path.parent.name}" for path in DECLARED)
+    assert {each.kind for each in found} == {"competition", "error_analysis"}
+    assert not any(each.kind == "competition" for each in without_competitions(found))
+    assert not names_in(tmp_path)
+
+
+def test_what_would_have_to_be_downloaded_is_left_out_unless_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = Competitions(tmp_path)
+    cards = Catalog(competitions=library, among=library.ids).cards()
+    named = "competition/spooky-author-identification"
+    assert [each.id for each in TaskChoice().chosen(cards, [named], library)] == [named]
+    left = TaskChoice().chosen(cards, ["competition/[ks]*"], library)
+    assert [each.id for each in left] == ["competition/kiln-gas"]
+    assert "would have to be downloaded first: proctor competitions" in capsys.readouterr().err
+    with pytest.raises(typer.Exit):
+        TaskChoice(split="lite").chosen(cards, [], library)
+    assert "no task is left: 22 of the competitions" in capsys.readouterr().err
 
 
 def chosen(**options: Any) -> list[str]:

@@ -106,7 +106,7 @@ def test_competitions_are_listed_shown_and_prepared(proctor: Any, tmp_path: Path
     assert Path(place, "public", "train.csv").exists()
 
 
-def test_runs_take_competitions_only_where_they_are_asked_for(proctor: Any) -> None:
+def test_competitions_have_a_list_of_their_own(proctor: Any) -> None:
     assert "no task matches 'competition/x*'" in proctor("run", "competition/x*", expect=2)
     assert "competition/" not in proctor("tasks", "list", "--json")
     shown = proctor("tasks", "show", f"competition/{ONE}")
