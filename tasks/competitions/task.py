@@ -1,6 +1,7 @@
 """A prepared competition as a task: what an agent is told and sees, and what stays hidden."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def _bytes_of(path: Path) -> bytes:
 def _instructions(definition: Definition, manifest: Manifest, sample: bytes) -> str:
     file = definition.file
     head = "\n".join(f"    {line}" for line in _first_lines(sample, LINES))
-    files = "\n".join(f"- `{DATA}/{name}`" for name in _shown(manifest))
+    files = "\n".join(_shown(manifest))
     asked = ", ".join(f"`{each}`" for each in (*file.form.ids, *file.form.targets))
     return f"""# {file.title}
 
@@ -146,8 +147,15 @@ def _first_lines(table: bytes, count: int) -> list[str]:
 
 
 def _shown(manifest: Manifest) -> list[str]:
-    """What lies in the public folder: its files, and folders with a ``/``."""
-    folders = {path.split("/")[1] for path in manifest.folders if path.startswith(f"{PUBLIC}/")}
-    inside = (path.split("/", 1) for path in manifest.written)
-    files = {name for part, name in inside if part == PUBLIC and "/" not in name}
-    return sorted(files | set(manifest.moved) | {f"{each}/" for each in folders})
+    """A line for each file in the public folder, and for each folder in it."""
+    inside = sorted(path.split("/", 1)[1] for path in manifest.written if path.startswith(PUBLIC))
+    files = {name: f"- `{DATA}/{name}`" for name in (*inside, *manifest.moved) if "/" not in name}
+    counts = Counter[str]()
+    for path, folder in manifest.folders.items():
+        if path.startswith(f"{PUBLIC}/"):
+            counts[path.split("/")[1]] += folder.files
+    for name, count in counts.items():
+        example = next((each for each in inside if each.startswith(f"{name}/")), "")
+        such = f", such as `{example.rpartition('/')[2]}`" * bool(example)
+        files[f"{name}/"] = f"- `{DATA}/{name}/`, with {count} files{such}"
+    return [files[name] for name in sorted(files)]

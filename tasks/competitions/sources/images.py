@@ -3,7 +3,7 @@
 A digit is a point between two of its class: sandboxes have scikit-learn, and so the collection
 itself. It is turned, slanted, shifted and scaled on a larger canvas, parts of two other digits
 stand beside it, a scratch goes across, light falls in from a side, the film may be a negative, and
-there is noise. To find the original is of little use.
+there is noise. To find the original is of less use than to learn.
 """
 
 import io
