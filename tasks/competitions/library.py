@@ -153,7 +153,7 @@ class Competitions:
         if raw is not None and definition.file.raw is None:
             raise TaskError(f"{definition.task_id} comes from no raw files; leave --raw out")
         if not is_whole(place):
-            from proctor.tasks.competitions.prepare import prepare  # noqa: PLC0415 - slow to import
+            from proctor.tasks.competitions.preparing.prepare import prepare  # noqa: PLC0415 - slow to import
 
             try:
                 prepare(

@@ -11,7 +11,6 @@ import polars as pl
 
 from proctor.schemas.competition import Form
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.cells import write_table
 from proctor.tasks.competitions.prepared import (
     ANSWERS,
     MANIFEST,
@@ -23,7 +22,8 @@ from proctor.tasks.competitions.prepared import (
     sha256_of,
 )
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.cells import write_table
+from proctor.tasks.competitions.raw.files import Raw
 
 ANYBODY_ENTERS, ANYBODY_READS, OWNER_ENTERS = 0o755, 0o644, 0o700
 MOVERS = min(8, os.cpu_count() or 1)

@@ -23,9 +23,9 @@ from proctor.tasks.catalog import Catalog
 from proctor.tasks.check import check_task
 from proctor.tasks.competitions.definition import CHECKSUMS, FILE, Split, read_definition
 from proctor.tasks.competitions.library import OFFLINE, Competitions
-from proctor.tasks.competitions.prepare import check_provable, made_files, prepare, sums
 from proctor.tasks.competitions.prepared import is_whole, place_of
-from proctor.tasks.competitions.splits import split_rows
+from proctor.tasks.competitions.preparing.prepare import check_provable, made_files, prepare, sums
+from proctor.tasks.competitions.sources.splits import split_rows
 
 NAMES = sorted(path.parent.name for path in OFFLINE.glob(f"*/{FILE}"))
 EACH = pytest.mark.parametrize("name", NAMES)
@@ -148,7 +148,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from proctor.tasks.competitions.definition import read_definition
-from proctor.tasks.competitions.prepare import prepare
+from proctor.tasks.competitions.preparing.prepare import prepare
 written = 0
 def stop(event, arguments):
     global written

@@ -29,8 +29,8 @@ from proctor.evaluator.earned import report
 from proctor.schemas.competition import Compat
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import read_definition
-from proctor.tasks.competitions.prepare import prepare
-from proctor.tasks.competitions.tfrecords import texts
+from proctor.tasks.competitions.preparing.prepare import prepare
+from proctor.tasks.competitions.raw.tfrecords import texts
 
 
 @dataclass

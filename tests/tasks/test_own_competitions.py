@@ -21,7 +21,7 @@ from proctor.tasks.competitions.authoring.teams import scores_in, told_of_leader
 from proctor.tasks.competitions.definition import Definition
 from proctor.tasks.competitions.library import Competitions
 from proctor.tasks.competitions.offline.baselines import Entry
-from proctor.tasks.competitions.prepare import made_files
+from proctor.tasks.competitions.preparing.prepare import made_files
 
 N = 200
 GOOD, BAD = [Entry(0.9, "a"), Entry(0.8, "b"), Entry(0.7, ""), Entry(0.6, "")], [Entry(0.5, "")]

@@ -39,10 +39,10 @@ from proctor.tasks.competitions.definition import (
     read_definition,
 )
 from proctor.tasks.competitions.offline.baselines import Entry, written
-from proctor.tasks.competitions.prepare import made_files, sums, won_by
 from proctor.tasks.competitions.prepared import PRIVATE, PUBLIC, REFERENCE, SAMPLE
+from proctor.tasks.competitions.preparing.prepare import made_files, sums, won_by
+from proctor.tasks.competitions.sources.splits import Parts, split_rows
 from proctor.tasks.competitions.sources.table import as_ones, read_table
-from proctor.tasks.competitions.splits import Parts, split_rows
 from proctor.tasks.formats.reading import read_bytes
 
 NEW_IDS = ("id", "row_id", "case_id", "row_number")

@@ -11,7 +11,7 @@ from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.kaggle_modules.drawing import drawn
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
 TEST, SEED = 0.2, 0
 SAMPLE = "sampleSubmission.csv"

@@ -8,7 +8,7 @@ import polars as pl
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.kaggle_modules.drawing import drawn
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
 TEST, SEED = 0.1, 0
 KINDS = ("cat", "dog")

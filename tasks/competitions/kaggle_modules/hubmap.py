@@ -7,7 +7,7 @@ import polars as pl
 
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
 SPLIT: Any = import_module("sklearn.model_selection")
 """It has no types of its own."""

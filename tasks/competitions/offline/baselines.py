@@ -39,12 +39,12 @@ from proctor.tasks.competitions.library import OFFLINE
 from proctor.tasks.competitions.offline import days, pictures, texts
 from proctor.tasks.competitions.offline.features import features_of
 from proctor.tasks.competitions.offline.teams import SEED, Models, Team, crossed, settings
-from proctor.tasks.competitions.prepare import (
+from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC
+from proctor.tasks.competitions.preparing.prepare import (
     check_provable,
     made_files,
     sums,
 )
-from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC
 from proctor.tasks.competitions.sources.images import SUFFIX
 
 

@@ -16,11 +16,12 @@ import polars as pl
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Competition, Form
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.cells import RECORD, as_text, sorted_by
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.parts import column_of, divide
-from proctor.tasks.competitions.patterns import filled
-from proctor.tasks.competitions.raw import ARCHIVES, Raw, stem_of
+from proctor.tasks.competitions.preparing.patterns import filled
+from proctor.tasks.competitions.preparing.splits import column_of, divide
+from proctor.tasks.competitions.raw.archives import ARCHIVES, stem_of
+from proctor.tasks.competitions.raw.cells import RECORD, as_text, sorted_by
+from proctor.tasks.competitions.raw.files import Raw
 from proctor.tasks.competitions.recipe import (
     Answers,
     Cell,

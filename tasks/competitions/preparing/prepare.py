@@ -33,7 +33,6 @@ from proctor.schemas.competition import Competition
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions import kaggle_modules
 from proctor.tasks.competitions.definition import DESCRIPTION, Definition
-from proctor.tasks.competitions.engine import check_raw, follow
 from proctor.tasks.competitions.output import Output, as_submission
 from proctor.tasks.competitions.prepared import (
     ANSWERS,
@@ -44,12 +43,13 @@ from proctor.tasks.competitions.prepared import (
     is_whole,
     place_of,
 )
+from proctor.tasks.competitions.preparing.engine import check_raw, follow
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 from proctor.tasks.competitions.sources import made
 from proctor.tasks.competitions.sources.images import with_images_folded
 from proctor.tasks.competitions.sources.made import Made
-from proctor.tasks.competitions.splits import Parts, split_rows
+from proctor.tasks.competitions.sources.splits import Parts, split_rows
 
 ID_SPAN = 9
 """Ids are drawn from so many times their number, so that they tell nothing."""

@@ -12,8 +12,8 @@ import polars as pl
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.cells import in_order
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.cells import in_order
+from proctor.tasks.competitions.raw.files import Raw
 from proctor.tasks.competitions.recipe import (
     GivenSplit,
     GroupSplit,
