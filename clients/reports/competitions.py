@@ -25,8 +25,8 @@ from proctor.clients.reports.rows import Row
 from proctor.clients.reports.statistics import DIGITS
 from proctor.clients.reports.tables import UNKNOWN, Document, Kind, Record, Shown, flat
 from proctor.schemas.competition import Compat, Earned
+from proctor.schemas.names import bare
 
-PREFIX = "competition/"
 SPREAD = 1.96
 THESE = "these"
 """The split of just those competitions of which there is any report."""
@@ -159,7 +159,7 @@ def standings(
     for who in sorted(reports):
         given: defaultdict[str, list[Reported]] = defaultdict(list)
         for each in reports[who]:
-            given[each.competition_id.removeprefix(PREFIX)].append(each)
+            given[bare(each.competition_id)].append(each)
         wanted = {THESE: tuple(given), **splits}
         for split, ids in wanted.items():
             if only in (None, split) and (only or {*ids} & {*given}):

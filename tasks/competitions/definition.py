@@ -23,6 +23,7 @@ from proctor.evaluator.medals import thresholds_of
 from proctor.schemas.base import Value
 from proctor.schemas.competition import Competition, Form, ScoredBy, Thresholds, Upstream
 from proctor.schemas.errors import TaskError
+from proctor.schemas.names import COMPETITION
 from proctor.schemas.task import Limits, TaskCard, TaskKind
 from proctor.tasks.competitions.recipe import RawFiles, Recipe
 from proctor.tasks.competitions.usual import with_usual
@@ -181,7 +182,7 @@ class Definition(Value):
     @property
     def task_id(self) -> str:
         """What its task is called."""
-        return f"competition/{self.file.id}"
+        return f"{COMPETITION}{self.file.id}"
 
     def check_supported(self) -> None:
         """Check that it can be prepared and graded.

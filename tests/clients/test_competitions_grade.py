@@ -14,7 +14,6 @@ from proctor.clients.reports.competitions import MEASURES, of_rows, standings
 from proctor.clients.reports.rows import Row
 from proctor.evaluator.earned import Measured, earned
 from proctor.schemas.competition import Competition, GradingReport
-from proctor.tasks.competitions.library import Competitions
 
 Proctor = Callable[..., Result]
 ONE = "cell-samples"
@@ -29,13 +28,6 @@ ROW = Row(
     criteria_invalid=0, prompt_tokens=1, reply_tokens=1, cost_usd=0.0, duration_s=1.0, error=None,
     task_digest=None, session_id=None,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("competitions")
-    Competitions(place).prepare(ONE)
-    return place
 
 
 @pytest.fixture
