@@ -6,7 +6,6 @@ COMPETITION = "competition/"
 """What the id of a competition's task has before the competition's own."""
 NEAR = 60
 """Of 100: from so much likeness on, one name may have been meant for another."""
-MOST = 3
 
 
 def bare(name: str) -> str:
@@ -23,13 +22,9 @@ def remedy(name: str, known: Iterable[str], otherwise: str) -> str:
         otherwise: What to do where none of them is near.
     """
     from rapidfuzz.fuzz import ratio  # noqa: PLC0415 - only errors need it
-    from rapidfuzz.process import extract  # noqa: PLC0415
+    from rapidfuzz.process import extractOne  # noqa: PLC0415
     from rapidfuzz.utils import default_process  # noqa: PLC0415
 
     names = {each: bare(each) for each in known}
-    near = extract(
-        bare(name), names, scorer=ratio, processor=default_process, limit=MOST, score_cutoff=NEAR
-    )
-    if not near:
-        return otherwise
-    return f"did you mean {' or '.join(each for _, _, each in near)}?"
+    near = extractOne(bare(name), names, scorer=ratio, processor=default_process, score_cutoff=NEAR)
+    return f"did you mean {near[2]}?" if near else otherwise

@@ -7,6 +7,7 @@ import typer
 
 from proctor.clients.cli.options import JsonOption, competitions_in, usage_error
 from proctor.clients.cli.report_options import Form, FormOption, OutputOption, found_in, write
+from proctor.schemas.names import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,8 @@ def report_competitions(
 
     splits = splits_of_competitions()
     if split is not None and split not in splits:
-        usage_error(f"there is no split {split!r}; there are: {', '.join(splits)}")
+        do = remedy(split, splits, f"there are: {', '.join(splits)}")
+        usage_error(f"there is no split {split!r}; {do}")
     directories = [path for path in paths if path.is_dir()]
     reports: dict[Who, Sequence[Reported]] = {}
     reports.update(of_files(_read(sorted({*paths} - {*directories}))))

@@ -10,7 +10,6 @@ The rows are made here (`source`, `split` and a leaderboard), or come from raw f
 `recipe` or `module`, and `medals`), or nobody has said yet (`unsupported`, and `medals`).
 """
 
-import csv
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from proctor.schemas.competition import Competition, Form, ScoredBy, Thresholds,
 from proctor.schemas.errors import TaskError
 from proctor.schemas.names import COMPETITION
 from proctor.schemas.task import Limits, TaskCard, TaskKind
+from proctor.tasks.competitions.leaderboards import read_scores
 from proctor.tasks.competitions.recipe import RawFiles, Recipe
 from proctor.tasks.competitions.usual import with_usual
 from proctor.tasks.formats.reading import read_text, validated
@@ -227,7 +227,7 @@ def read_definition(place: Path, *, ranked: bool = True) -> Definition:
         raise TaskError(f"{source}: id: {file.id!r} is not the directory's name")
     leaderboard: tuple[float, ...] = ()
     if ranked and file.medals is None:
-        leaderboard = read_leaderboard(place / LEADERBOARD, lower_is_better=file.lower_is_better)
+        leaderboard = read_scores(place / LEADERBOARD, lower_is_better=file.lower_is_better)
     return Definition(
         place=place,
         file=file,
@@ -235,21 +235,6 @@ def read_definition(place: Path, *, ranked: bool = True) -> Definition:
         leaderboard=leaderboard,
         checksums=_checksums(place / CHECKSUMS),
     )
-
-
-def read_leaderboard(path: Path, *, lower_is_better: bool) -> tuple[float, ...]:
-    """The scores of a leaderboard.
-
-    Raises:
-        TaskError: It has none, or the best is not first.
-    """
-    try:
-        scores = [float(row["score"]) for row in csv.DictReader(read_text(path).splitlines())]
-    except (KeyError, ValueError, TypeError) as error:
-        raise TaskError(f"{path}: not a table with numbers as score: {error}") from error
-    if not scores or scores != sorted(scores, reverse=not lower_is_better):
-        raise TaskError(f"{path}: it must have scores, the best one first")
-    return tuple(scores)
 
 
 def competition_of(file: CompetitionFile, leaderboard: Sequence[float]) -> Competition:

@@ -80,7 +80,7 @@ def test_a_run_prepares_only_what_it_works(proctor: Any, tmp_path: Path) -> None
     options = ["--split", "offline", "--exclude", "kiln-*", "--exclude", "ward-*", "--limit", "1"]
     place = tmp_path / "data"
     proctor("run", *options, "--agent", "noop", "--data", str(place), "--out", "run", "--no-eval")
-    assert names_in(place) == ["card-holds"]
+    assert names_in(place) == ["bakery-sales"]
     assert list(json.loads((tmp_path / "run/run.json").read_text())["tasks"]) == [
         "competition/card-holds"
     ]

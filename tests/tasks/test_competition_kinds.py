@@ -20,8 +20,8 @@ from proctor.tasks.competitions.definition import (
     Source,
     competition_of,
     read_definition,
-    read_leaderboard,
 )
+from proctor.tasks.competitions.leaderboards import read_scores
 from proctor.tasks.competitions.library import OFFLINE, Competitions
 from proctor.tasks.competitions.offline.baselines import handed_in, rows_of, scored, teams_of
 from proctor.tasks.competitions.preparing.prepare import made_files, sums
@@ -82,7 +82,7 @@ def test_a_team_reaches_again_what_the_leaderboard_says(
 def test_teams_lie_apart_and_far_from_perfect(name: str, perfect: float) -> None:
     definition = read_definition(OFFLINE / name)
     path = definition.place / "leaderboard.csv"
-    scores = read_leaderboard(path, lower_is_better=definition.file.lower_is_better)
+    scores = read_scores(path, lower_is_better=definition.file.lower_is_better)
     assert 25 <= len(scores) <= 50
     assert abs(scores[0] - perfect) > 0.15
     assert len(set(scores)) > 0.8 * len(scores)

@@ -187,7 +187,7 @@ def test_files_other_than_those_of_the_leaderboard_are_refused(
         ("rows = 3000", "rows = 0", "source.settings.rows"),
         ("test = 0.4", 'test = 0.4\nby = "group"', "column goes with"),
         ('id = "cell-samples"', 'id = "others"', "is not the directory's name"),
-        ("score,by", "place,by", "not a table with numbers as score"),
+        ("score,by", "place,by", "it has no column 'score'"),
     ],
 )
 def test_a_wrong_declaration_is_refused_by_its_key(

@@ -24,7 +24,6 @@ from proctor.tasks.competitions.authoring.teams import (
     Ran,
     Told,
     baselines,
-    in_order,
     told_of_leaderboard,
 )
 from proctor.tasks.competitions.authoring.texts import declaration, description
@@ -38,7 +37,7 @@ from proctor.tasks.competitions.definition import (
     Source,
     read_definition,
 )
-from proctor.tasks.competitions.offline.baselines import Entry, written
+from proctor.tasks.competitions.leaderboards import Entry, in_order, written
 from proctor.tasks.competitions.prepared import PRIVATE, PUBLIC, REFERENCE, SAMPLE
 from proctor.tasks.competitions.preparing.prepare import made_files, sums, won_by
 from proctor.tasks.competitions.sources.splits import Parts, split_rows

@@ -8,16 +8,13 @@ A team is a model, what it looks at, and how many of the training rows it takes 
 fit a tenth of them, or numbers alone, as teams do. Nobody tunes on the test rows.
 """
 
-import csv
-import io
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +32,7 @@ from proctor.tasks.competitions.definition import (
     competition_of,
     read_definition,
 )
+from proctor.tasks.competitions.leaderboards import Entry, in_order, written
 from proctor.tasks.competitions.library import OFFLINE
 from proctor.tasks.competitions.offline import days, pictures, texts
 from proctor.tasks.competitions.offline.features import features_of
@@ -46,13 +44,6 @@ from proctor.tasks.competitions.preparing.prepare import (
     sums,
 )
 from proctor.tasks.competitions.sources.images import SUFFIX
-
-
-class Entry(NamedTuple):
-    """A place on the leaderboard."""
-
-    score: float
-    by: str
 
 
 def _models(*, classes: bool) -> Models:
@@ -145,7 +136,7 @@ def leaderboard_of(definition: Definition, root: Path) -> list[Entry]:
         score = scored(competition, submission, root / PRIVATE / ANSWERS)
         entries.append(Entry(score, team.name))
         print(f"{file.id}: {score:g}: {team.name}", flush=True)  # noqa: T201 - a script
-    return sorted(entries, key=lambda e: e.score * (1 if file.lower_is_better else -1))
+    return in_order(entries, lower_is_better=file.lower_is_better)
 
 
 def rows_of(file: CompetitionFile, public: Path, part: str) -> pd.DataFrame:
@@ -175,13 +166,6 @@ def write(place: Path) -> None:
     (place / LEADERBOARD).write_text(written(entries), "utf-8")
     (place / CHECKSUMS).write_text(json.dumps(sums(files), indent=2) + "\n", "utf-8")
     check_provable(read_definition(place), files)
-
-
-def written(entries: Sequence[Entry]) -> str:
-    """A leaderboard as its file holds it."""
-    held = io.StringIO()
-    csv.writer(held, lineterminator="\n").writerows([Entry._fields, *entries])
-    return held.getvalue()
 
 
 def main() -> None:
