@@ -24,7 +24,8 @@ from proctor.tasks.competitions.definition import (
 from proctor.tasks.competitions.leaderboards import read_scores
 from proctor.tasks.competitions.library import OFFLINE, Competitions
 from proctor.tasks.competitions.offline.baselines import handed_in, rows_of, scored, teams_of
-from proctor.tasks.competitions.preparing.prepare import made_files, sums
+from proctor.tasks.competitions.preparing.making import made_files
+from proctor.tasks.competitions.preparing.proof import sums
 from proctor.tasks.competitions.sources import made
 from proctor.tasks.competitions.sources.images import decoded
 

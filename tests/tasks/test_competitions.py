@@ -24,7 +24,9 @@ from proctor.tasks.check import check_task
 from proctor.tasks.competitions.definition import CHECKSUMS, FILE, Split, read_definition
 from proctor.tasks.competitions.library import OFFLINE, Competitions
 from proctor.tasks.competitions.prepared import is_whole, place_of
-from proctor.tasks.competitions.preparing.prepare import check_provable, made_files, prepare, sums
+from proctor.tasks.competitions.preparing.making import made_files
+from proctor.tasks.competitions.preparing.prepare import prepare
+from proctor.tasks.competitions.preparing.proof import check_provable, sums
 from proctor.tasks.competitions.sources.splits import split_rows
 
 NAMES = sorted(path.parent.name for path in OFFLINE.glob(f"*/{FILE}"))

@@ -81,7 +81,7 @@ def test_the_answers_are_those_of_the_rows_that_scikit_learn_draws(prepared: Pre
     form, found, expected = competition(prepared.name).form, prepared.answers(), prepared.expected
     assert found[form.ids[0]] == expected.ids
     assert {name: found[name] for name in expected.truth} == expected.truth
-    assert set(form.truth or form.targets) == set(expected.truth)
+    assert set(form.true_columns) == set(expected.truth)
 
 
 def test_agents_get_exactly_these_files(prepared: Prepared) -> None:

@@ -53,7 +53,7 @@ def description(file: CompetitionFile, split: Split, positive: str, train: pl.Da
         train: The rows that agents see the target of; nothing is said of others.
     """
     (id_column,) = file.form.ids
-    target = (file.form.truth or file.form.targets)[0]
+    target = file.form.true_columns[0]
     rows = "\n".join(
         f"| `{_cell(c.name)}` | {_type(c)} | {c.null_count() / len(c):.1%} | {_values(c)} |"
         for c in train.iter_columns()

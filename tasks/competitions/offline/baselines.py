@@ -8,7 +8,6 @@ A team is a model, what it looks at, and how many of the training rows it takes 
 fit a tenth of them, or numbers alone, as teams do. Nobody tunes on the test rows.
 """
 
-import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -25,7 +24,6 @@ from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Competition
 from proctor.tasks.competitions.definition import (
-    CHECKSUMS,
     LEADERBOARD,
     CompetitionFile,
     Definition,
@@ -38,11 +36,8 @@ from proctor.tasks.competitions.offline import days, pictures, texts
 from proctor.tasks.competitions.offline.features import features_of
 from proctor.tasks.competitions.offline.teams import SEED, Models, Team, crossed, settings
 from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC
-from proctor.tasks.competitions.preparing.prepare import (
-    check_provable,
-    made_files,
-    sums,
-)
+from proctor.tasks.competitions.preparing.making import made_files, write_files
+from proctor.tasks.competitions.preparing.proof import check_provable, write_sums
 from proctor.tasks.competitions.sources.images import SUFFIX
 
 
@@ -85,7 +80,7 @@ def handed_in(
     """What a team predicts, in the form asked for."""
     form = definition.file.form
     fitted = _fitted(team, definition, train)
-    target = form.truth[0] if form.truth else form.targets[0]
+    target = form.true_columns[0]
     pipeline = import_module("sklearn.pipeline").make_pipeline(team.features.make(), team.model())
     pipeline.fit(fitted, fitted[target])
     submission = test[list(form.ids)].copy()
@@ -158,13 +153,10 @@ def write(place: Path) -> None:
     definition = read_definition(place, ranked=False)
     files = made_files(definition)
     with TemporaryDirectory() as root:
-        for name, data in files.items():
-            path = Path(root, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        write_files(Path(root), files)
         entries = leaderboard_of(definition, Path(root))
     (place / LEADERBOARD).write_text(written(entries), "utf-8")
-    (place / CHECKSUMS).write_text(json.dumps(sums(files), indent=2) + "\n", "utf-8")
+    write_sums(place, files)
     check_provable(read_definition(place), files)
 
 

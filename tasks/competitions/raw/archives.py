@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from proctor.schemas.errors import TaskError
+from proctor.tasks.formats.reading import leads_out
 
 UNPACKED = (".7z", ".tar", ".tar.gz", ".tgz")
 """Archives that are read from end to end, and so are unpacked whole."""
@@ -113,12 +114,11 @@ def checked(name: str, said: str) -> str:
     Raises:
         TaskError: It does not.
     """
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
+    if leads_out(name):
         raise TaskError(
             f"{said}: its member {name!r} would be unpacked elsewhere; download it again"
         )
-    return str(pure)
+    return str(PurePosixPath(name))
 
 
 def stem_of(path: str) -> str:
