@@ -45,8 +45,8 @@ class Source(Value):
     """What that kind of source asks for."""
 
 
-class Split(Value):
-    """Which rows are the test's."""
+class SourceSplit(Value):
+    """Which of the rows that a source makes are the test's."""
 
     by: Literal["rows", "group", "time"] = "rows"
     """``rows``: any. ``group``: whole groups, none of which is in both. ``time``: the latest."""
@@ -57,7 +57,7 @@ class Split(Value):
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
-    def _named(self) -> "Split":
+    def _named(self) -> "SourceSplit":
         if (self.by == "rows") == bool(self.column):
             raise ValueError("column goes with by = 'group' and by = 'time', and only with those")
         return self
@@ -67,7 +67,7 @@ class Origin(NamedTuple):
     """Where rows come from that no raw files have, and how they are split."""
 
     source: Source
-    split: Split
+    split: SourceSplit
 
 
 class CompetitionFile(Value):
@@ -89,7 +89,7 @@ class CompetitionFile(Value):
     lower_is_better: bool
     source: Source | None = None
     """What makes the rows."""
-    split: Split | None = None
+    split: SourceSplit | None = None
     """How those are split."""
     raw: RawFiles | None = None
     """The raw files that the rows come from."""

@@ -148,7 +148,7 @@ class GivenSplit(Value):
     """The first one's rows, with the columns of the others, matched on the form's ids."""
 
 
-Split: TypeAlias = Annotated[
+RecipeSplit: TypeAlias = Annotated[
     RowSplit | GroupSplit | TimeSplit | ValueSplit | GivenSplit, Field(discriminator="by")
 ]
 
@@ -307,7 +307,7 @@ class Recipe(Value):
     """The raw table whose rows are split."""
     exclude: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     """Rows that are left out before: by column, the cells."""
-    split: Split
+    split: RecipeSplit
     renumber: Mapping[str, Numbering] = Field(default_factory=dict[str, Numbering])
     """By column; after the split."""
     make: Mapping[str, Filled] = Field(default_factory=dict[str, Filled])

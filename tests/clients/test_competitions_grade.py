@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proctor.clients.cli import app
-from proctor.clients.reports.competitions import MEASURES, of_rows, standings
+from proctor.clients.reports.competitions import MEASURES, of_rows, split_results
 from proctor.clients.reports.rows import Row
 from proctor.evaluator.earned import Measured, earned
 from proctor.schemas.competition import Competition, GradingReport
@@ -262,7 +262,7 @@ def test_sessions_count_by_epoch_and_rule_and_what_is_ungraded_is_no_report() ->
         replace(ROW, model="other", earned=earned(competition, Measured(0.95), compat="upstream")),
         replace(ROW, task="alpha", kind="technique"),
     ]
-    first, second = standings(of_rows(rows), {})
+    first, second = split_results(of_rows(rows), {})
     assert (first.who, first.seeds) == (("a", "m", "strict"), 3)
     assert first.shares["any_medal"].mean == pytest.approx(100 / 3)
     assert first.shares["valid_submission"].mean == pytest.approx(200 / 3)

@@ -21,7 +21,7 @@ from proctor.schemas.errors import TaskError
 from proctor.tasks.catalog import BUNDLED as ERROR_ANALYSIS
 from proctor.tasks.catalog import Catalog
 from proctor.tasks.check import check_task
-from proctor.tasks.competitions.definition import CHECKSUMS, FILE, Split, read_definition
+from proctor.tasks.competitions.definition import CHECKSUMS, FILE, SourceSplit, read_definition
 from proctor.tasks.competitions.library import OFFLINE, Competitions
 from proctor.tasks.competitions.prepared import is_whole, place_of
 from proctor.tasks.competitions.preparing.making import made_files
@@ -110,7 +110,7 @@ def test_rows_of_a_group_are_in_one_part_only() -> None:
 def test_a_split_uses_every_row_once_and_keeps_its_rule(
     cells: list[int], by: Any, seed: int
 ) -> None:
-    split = Split(by=by, column="" if by == "rows" else "when", test=0.4, seed=seed)
+    split = SourceSplit(by=by, column="" if by == "rows" else "when", test=0.4, seed=seed)
     train, test = split_rows(split, pl.DataFrame({"when": cells}))
     assert sorted([*train, *test]) == list(range(len(cells)))
     values = np.array(cells)

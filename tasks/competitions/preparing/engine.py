@@ -17,14 +17,12 @@ from proctor.tasks.competitions.output import Output
 from proctor.tasks.competitions.preparing.fillings import filled_sample
 from proctor.tasks.competitions.preparing.patterns import filled
 from proctor.tasks.competitions.preparing.splits import column_of, divide
-from proctor.tasks.competitions.raw.archives import ARCHIVES, stem_of
 from proctor.tasks.competitions.raw.cells import RECORD, sorted_by
 from proctor.tasks.competitions.raw.files import Raw
 from proctor.tasks.competitions.recipe import (
     Answers,
     Files,
     Part,
-    RawFiles,
     Recipe,
     Table,
 )
@@ -38,22 +36,6 @@ class Rows:
     """As in the raw table."""
     now: pl.DataFrame
     """With new ids, and with the columns that the recipe makes."""
-
-
-def check_raw(files: RawFiles, raw: Raw) -> None:
-    """Check that there are the raw files which the competition begins with.
-
-    Raises:
-        TaskError: One is missing.
-    """
-    for path in files.files:
-        unpacked = stem_of(path) if path.lower().endswith(ARCHIVES) else path
-        if "*" in path or path.endswith("/"):
-            found = bool(raw.names(path))
-        else:
-            found = raw.has(path) or raw.has(unpacked) or bool(raw.names(f"{unpacked}/"))
-        if not found:
-            raise raw.missing(path)
 
 
 def follow(recipe: Recipe, competition: Competition, raw: Raw, out: Output) -> None:
@@ -101,8 +83,8 @@ class _Following:
         train, test = divide(self.recipe.split, self._table, self.raw, self.form.ids)
         shown = self.renumbered(train, test)
         rows: dict[Part, Rows] = {
-            "train": Rows(self.made(train), self.made(shown[0])),
-            "test": Rows(self.made(test), self.made(shown[1])),
+            "train": Rows(self.with_made(train), self.with_made(shown[0])),
+            "test": Rows(self.with_made(test), self.with_made(shown[1])),
         }
         return rows
 
@@ -133,7 +115,7 @@ class _Following:
             )
         return train, test
 
-    def made(self, table: pl.DataFrame) -> pl.DataFrame:
+    def with_made(self, table: pl.DataFrame) -> pl.DataFrame:
         for name, pattern in self.recipe.make.items():
             table = table.with_columns(filled(pattern, table, f"recipe.make.{name}").alias(name))
         return table

@@ -12,7 +12,7 @@ from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import DESCRIPTION, Definition
 from proctor.tasks.competitions.output import as_submission
 from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC, REFERENCE, SAMPLE
-from proctor.tasks.competitions.sources import made
+from proctor.tasks.competitions.sources import rows_from
 from proctor.tasks.competitions.sources.made import Made
 from proctor.tasks.competitions.sources.splits import Parts, split_rows
 
@@ -28,7 +28,7 @@ def made_files(definition: Definition) -> dict[str, bytes]:
     """
     source, split = definition.file.origin
     try:
-        rows = made(source, definition.place)
+        rows = rows_from(source, definition.place)
         parts = split_rows(split, rows.table)
         return _tables(definition, rows, parts)
     except TaskError as error:

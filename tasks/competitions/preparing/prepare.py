@@ -32,11 +32,13 @@ from proctor.tasks.competitions.prepared import (
     is_whole,
     place_of,
 )
-from proctor.tasks.competitions.preparing.engine import check_raw, follow
+from proctor.tasks.competitions.preparing.engine import follow
 from proctor.tasks.competitions.preparing.making import made_files
 from proctor.tasks.competitions.preparing.proof import check_sums
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
+from proctor.tasks.competitions.raw.archives import ARCHIVES, stem_of
 from proctor.tasks.competitions.raw.files import Raw
+from proctor.tasks.competitions.recipe import RawFiles
 
 
 def prepare(
@@ -106,7 +108,7 @@ def _write_from_raw(
     try:
         with closing(Raw(folder, scratch)) as raw:
             progress.step("look for files")
-            check_raw(file.raw, raw)
+            _check_raw(file.raw, raw)
             progress.step("split", unit="files")
             out = Output(new, file.form, raw, progress)
             if file.recipe:
@@ -120,6 +122,22 @@ def _write_from_raw(
     out.add(f"{PUBLIC}/{DESCRIPTION}", definition.description.encode())
     out.finish()
     check_answers(definition.competition, new / PRIVATE / ANSWERS)
+
+
+def _check_raw(files: RawFiles, raw: Raw) -> None:
+    """Check that there are the raw files which the competition begins with.
+
+    Raises:
+        TaskError: One is missing.
+    """
+    for path in files.files:
+        unpacked = stem_of(path) if path.lower().endswith(ARCHIVES) else path
+        if "*" in path or path.endswith("/"):
+            found = bool(raw.names(path))
+        else:
+            found = raw.has(path) or raw.has(unpacked) or bool(raw.names(f"{unpacked}/"))
+        if not found:
+            raise raw.missing(path)
 
 
 def _preparing(name: str) -> Callable[[Raw, Output], None]:

@@ -43,9 +43,8 @@ def check_sums(definition: Definition, files: Mapping[str, bytes]) -> None:
         TaskError: They are others.
     """
     said, is_ = dict(definition.checksums), sums(files)
-    if wrong := sorted(
-        each for each in said.keys() | is_.keys() if said.get(each) != is_.get(each)
-    ):
+    names = said.keys() | is_.keys()
+    if wrong := sorted(each for each in names if said.get(each) != is_.get(each)):
         raise TaskError(
             f"{definition.place}: these files are not those that its leaderboard was made with, "
             f"perhaps through another version of numpy or scikit-learn: {', '.join(wrong)}"

@@ -17,8 +17,8 @@ from proctor.tasks.competitions.raw.files import Raw
 from proctor.tasks.competitions.recipe import (
     GivenSplit,
     GroupSplit,
+    RecipeSplit,
     RowSplit,
-    Split,
     TimeSplit,
     ValueSplit,
 )
@@ -34,7 +34,7 @@ class Divided(NamedTuple):
     test: pl.DataFrame
 
 
-def divide(split: Split, table: pl.DataFrame, raw: Raw, ids: tuple[str, ...]) -> Divided:
+def divide(split: RecipeSplit, table: pl.DataFrame, raw: Raw, ids: tuple[str, ...]) -> Divided:
     """The training's rows and the test's.
 
     Args:
@@ -67,7 +67,7 @@ def column_of(table: pl.DataFrame, column: str, key: str) -> pl.Series:
     return table[column]
 
 
-def _rows(split: Split, table: pl.DataFrame, raw: Raw) -> tuple[Array, Array]:
+def _rows(split: RecipeSplit, table: pl.DataFrame, raw: Raw) -> tuple[Array, Array]:
     """The numbers of the training's rows and of the test's."""
     if isinstance(split, RowSplit):
         return _any_rows(split, table.height, raw)
@@ -109,10 +109,10 @@ def _groups(split: GroupSplit, cells: pl.Series) -> tuple[Array, Array]:
 
 def _members(drawn: Array, group: Array, order: str) -> Array:
     """The rows of the groups that were drawn, group by group or as they come."""
-    place = np.full(group.max() + 1, -1)
-    place[drawn] = np.arange(len(drawn))
-    rows = np.flatnonzero(place[group] >= 0)
-    return rows[np.argsort(place[group[rows]], kind="stable")] if order == "shuffled" else rows
+    rank = np.full(group.max() + 1, -1)
+    rank[drawn] = np.arange(len(drawn))
+    rows = np.flatnonzero(rank[group] >= 0)
+    return rows[np.argsort(rank[group[rows]], kind="stable")] if order == "shuffled" else rows
 
 
 def _latest(split: TimeSplit, cells: pl.Series) -> Array:
