@@ -82,7 +82,7 @@ def test_a_run_prepares_only_what_it_works(proctor: Any, tmp_path: Path) -> None
     proctor("run", *options, "--agent", "noop", "--data", str(place), "--out", "run", "--no-eval")
     assert names_in(place) == ["bakery-sales"]
     assert list(json.loads((tmp_path / "run/run.json").read_text())["tasks"]) == [
-        "competition/card-holds"
+        "competition/bakery-sales"
     ]
 
 

@@ -21,7 +21,7 @@ from proctor.tasks.competitions.authoring.teams import told_of_leaderboard
 from proctor.tasks.competitions.definition import Definition
 from proctor.tasks.competitions.leaderboards import Entry, read_entries
 from proctor.tasks.competitions.library import Competitions
-from proctor.tasks.competitions.preparing.prepare import made_files
+from proctor.tasks.competitions.preparing.making import made_files
 
 N = 200
 GOOD, BAD = [Entry(0.9, "a"), Entry(0.8, "b"), Entry(0.7, ""), Entry(0.6, "")], [Entry(0.5, "")]
@@ -226,7 +226,7 @@ def test_a_description_may_be_edited_and_a_split_or_table_may_not(
     said = (place / "competition.toml").read_text("utf-8")
     (place / "competition.toml").write_text(said.replace("seed = 7", "seed = 8"), "utf-8")
     with pytest.raises(TaskError, match="not those that its leaderboard was made with"):
-        library.prepare("mine")
+        Competitions(tmp_path / "data", [place]).prepare("mine")
     (place / "competition.toml").write_text(said, "utf-8")
     with (place / "data.csv").open("a") as data:
         data.write("x\n")
