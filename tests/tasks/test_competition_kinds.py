@@ -108,9 +108,10 @@ def cropped(images: Any, height: float, turn: float, x: int, y: int) -> Any:
     """What lies about the middle, eight by eight, as the collection's images are."""
     steps = (np.arange(8) - 3.5) * height / 8
     down, right = np.meshgrid(steps, steps, indexing="ij")
-    rows = np.round(SIDE / 2 + y + np.cos(turn) * down - np.sin(turn) * right).astype(int)
-    columns = np.round(SIDE / 2 + x + np.sin(turn) * down + np.cos(turn) * right).astype(int)
-    return images[:, rows.clip(0, SIDE - 1), columns.clip(0, SIDE - 1)].reshape(len(images), -1)
+    rows: Any = SIDE / 2 + y + np.cos(turn) * down - np.sin(turn) * right
+    columns: Any = SIDE / 2 + x + np.sin(turn) * down + np.cos(turn) * right
+    pixels = (np.clip(np.round(each), 0, SIDE - 1).astype(int) for each in (rows, columns))
+    return images[:, *pixels].reshape(len(images), -1)
 
 
 def standardized(rows: Any) -> Any:
