@@ -10,6 +10,7 @@ What is prepared:
     raw/            files that somebody else made, in folders and archives
     sources/        rows that are made here, or lie in a table
     prepared        where a competition's files lie, and whether they are whole
+    drawing         which rows are drawn, as scikit-learn does
     output          those files, as they are written
     kaggle_modules/ preparing that no recipe can say
     preparing/      all of it: from a declaration to a directory

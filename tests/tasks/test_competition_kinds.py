@@ -85,7 +85,7 @@ def test_teams_lie_apart_and_far_from_perfect(name: str, perfect: float) -> None
     path = definition.place / "leaderboard.csv"
     scores = read_scores(path, lower_is_better=definition.file.lower_is_better)
     assert 25 <= len(scores) <= 50
-    assert abs(scores[0] - perfect) > 0.15
+    assert abs(scores[0] - perfect) > 0.1
     assert len(set(scores)) > 0.8 * len(scores)
 
 
@@ -100,7 +100,7 @@ def test_each_row_of_images_has_a_file_and_there_are_no_others(library: Competit
 
 def test_a_prompt_tells_where_images_lie_without_naming_each(library: Competitions) -> None:
     told = library.task(IMAGES).instructions
-    assert re.search(r"`/data/train/`, with 2400 files such as `\d+\.png`", told)
+    assert {"- `/data/train/`", "- `/data/test/`"} <= set(told.splitlines())
     assert len(re.findall(r"\d\.png", told)) < 10
 
 

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.kaggle_modules.drawing import drawn
+from proctor.tasks.competitions.drawing import drawn
 from proctor.tasks.competitions.output import Output
 from proctor.tasks.competitions.raw.files import Raw
 
@@ -21,7 +21,9 @@ def prepare(raw: Raw, out: Output) -> None:
     Raises:
         TaskError: There are too few, or a name does not begin with what is in the picture.
     """
-    train, test = drawn(raw.names("train/*.jpg"), TEST, SEED)
+    paths = raw.names("train/*.jpg")
+    parts = drawn(len(paths), "files", test=TEST, seed=SEED)
+    train, test = ([paths[n] for n in part] for part in parts)
     numbers = {kind: count() for kind in KINDS}
     for path in train:
         kind = _kind(path)
