@@ -110,8 +110,8 @@ def cropped(images: Any, height: float, turn: float, x: int, y: int) -> Any:
     down, right = np.meshgrid(steps, steps, indexing="ij")
     rows: Any = SIDE / 2 + y + np.cos(turn) * down - np.sin(turn) * right
     columns: Any = SIDE / 2 + x + np.sin(turn) * down + np.cos(turn) * right
-    pixels = (np.clip(np.round(each), 0, SIDE - 1).astype(int) for each in (rows, columns))
-    return images[:, *pixels].reshape(len(images), -1)
+    pixels: Any = np.clip(np.round(np.stack([rows, columns])), 0, SIDE - 1)
+    return images[:, *pixels.astype(int)].reshape(len(images), -1)
 
 
 def standardized(rows: Any) -> Any:
