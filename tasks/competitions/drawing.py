@@ -4,6 +4,7 @@ It uses scikit-learn's ``train_test_split`` everywhere, on rows, on groups of th
 Drawing their numbers in place of them draws the same ones.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -21,6 +22,11 @@ class Drawn(NamedTuple):
 
     train: Array
     test: Array
+
+    def of(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The names at those numbers, of both parts."""
+        train, test = ([int(n) for n in part] for part in self)
+        return [names[n] for n in train], [names[n] for n in test]
 
 
 def drawn(

@@ -127,7 +127,7 @@ async def test_a_server_offers_the_competitions_that_it_is_told_to(
             ["--competitions", "kiln-gsa"],
             "no competition or split 'kiln-gsa'; did you mean kiln-gas?",
         ),
-        (["--competitions", "all", "--tasks", "."], "goes with the bundled tasks"),
+        (["--competitions", "all", "--tasks", "."], "no competition or split 'all'"),
         (["--image", "x:y", "--backend", "bubblewrap"], "--image goes with containers"),
     ],
 )

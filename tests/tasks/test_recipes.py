@@ -511,7 +511,7 @@ def test_a_wrong_recipe_is_refused_by_its_key(tmp_path: Path, declared: str, pro
         ),
         (
             plain(split='split = { by = "rows", test = 30, seed = 0 }\n') + SAMPLE,
-            "the raw table is not whole",
+            "20 rows cannot be split",
         ),
     ],
 )

@@ -27,8 +27,7 @@ def prepare(raw: Raw, out: Output) -> None:
         TaskError: There are too few pages, or a clean one is no picture.
     """
     names = [PurePosixPath(path).name for path in raw.names("train/*.png")]
-    parts = drawn(len(names), "files", test=TEST, seed=SEED)
-    train, test = ([names[n] for n in part] for part in parts)
+    train, test = drawn(len(names), "files", test=TEST, seed=SEED).of(names)
     for name in train:
         out.file(f"train/{name}", f"train/{name}")
         out.file(f"train_cleaned/{name}", f"train_cleaned/{name}")

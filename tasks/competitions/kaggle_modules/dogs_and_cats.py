@@ -22,8 +22,7 @@ def prepare(raw: Raw, out: Output) -> None:
         TaskError: There are too few, or a name does not begin with what is in the picture.
     """
     paths = raw.names("train/*.jpg")
-    parts = drawn(len(paths), "files", test=TEST, seed=SEED)
-    train, test = ([paths[n] for n in part] for part in parts)
+    train, test = drawn(len(paths), "files", test=TEST, seed=SEED).of(paths)
     numbers = {kind: count() for kind in KINDS}
     for path in train:
         kind = _kind(path)
