@@ -4,14 +4,14 @@ What is declared:
     recipe          what becomes of raw files
     usual           the time and the machine, where nothing is said
     definition      what the file says, with what lies beside it
-    leaderboards    one from elsewhere
+    leaderboards    who reached what, as files
 
 What is prepared:
     raw/            files that somebody else made, in folders and archives
     sources/        rows that are made here, or lie in a table
     prepared        where a competition's files lie, and whether they are whole
-    drawing         which rows are drawn, as scikit-learn does
-    output          those files, as they are written
+    output          a directory of them that is being filled
+    drawing         which rows are drawn for the test, as scikit-learn does
     kaggle_modules/ preparing that no recipe can say
     preparing/      all of it: from a declaration to a directory
 
