@@ -8,7 +8,7 @@ import polars as pl
 
 from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.submissions import Types, read_csv
-from proctor.schemas.competition import Competition
+from proctor.schemas.competition import Competition, Form
 from proctor.schemas.errors import SubmissionError, TaskError
 
 ANY_NUMBER = (1 << 31) - 2
@@ -22,17 +22,12 @@ def read_answers(competition: Competition, answers: Path) -> pl.DataFrame:
     Raises:
         TaskError: They lack a column, or are no table.
     """
-    form, further = competition.form, competition.metric.columns.values()
-    columns = [
-        *form.ids,
-        *(form.gathered or form.truth or form.targets),
-        *(each for one in further for each in ([one] if isinstance(one, str) else one)),
-    ]
+    form = competition.form
     try:
         if answers.suffix == ".jsonl":
             rows = span_answers(answers.read_text("utf-8"))
             return pl.DataFrame(rows, schema=[*form.ids, *form.targets], orient="row")
-        wanted = list(dict.fromkeys(columns))
+        wanted = dict.fromkeys((*form.answer_columns, *competition.metric.answer_columns))
         plain = not (form.truth or form.gathered or form.one_hot)
         numbers: Types = target_types(competition) if plain else {}
         ids: Types = dict.fromkeys(form.ids, pl.Int64)
@@ -40,10 +35,10 @@ def read_answers(competition: Competition, answers: Path) -> pl.DataFrame:
         tried: list[Types] = [{**ids, **numbers}, numbers]
         if _may_be_codes(competition):
             tried = [{**ids, **codes}, ids, codes]
-        table = read_csv(answers, answers.name, wanted, ANY_NUMBER, *tried)
+        table = read_csv(answers, answers.name, tuple(wanted), ANY_NUMBER, *tried)
     except (SubmissionError, OSError, ValueError, KeyError, IndexError) as error:
         raise TaskError(f"the answers of {competition.id} cannot be read: {error}") from error
-    return gathered(table, competition) if form.gathered else table
+    return gathered(table, form) if form.gathered else table
 
 
 def target_types(competition: Competition) -> Types:
@@ -85,9 +80,8 @@ def check_answers(competition: Competition, answers: Path) -> None:
         raise TaskError(f"the answers of {competition.id} have an id twice")
 
 
-def gathered(table: pl.DataFrame, competition: Competition) -> pl.DataFrame:
+def gathered(table: pl.DataFrame, form: Form) -> pl.DataFrame:
     """One row for each id, in the order they first come, whose cell holds all its rows' tokens."""
-    form = competition.form
     tokens = pl.concat_str(pl.col(form.gathered), separator=" ").str.join(" ")
     return table.group_by(form.ids, maintain_order=True).agg(tokens.alias(form.targets[0]))
 

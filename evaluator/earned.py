@@ -38,9 +38,9 @@ def earned(
         lower = told_direction(leaderboard)
     medals, score = competition.medals, measured.score
     won = award(score, medals, lower_is_better=lower)
-    place = None
+    stands = None
     if score is not None and not isnan(score) and leaderboard:
-        place = standing(score, leaderboard, lower_is_better=lower)
+        stands = standing(score, leaderboard, lower_is_better=lower)
     return Earned(
         competition_id=competition.id,
         score=score,
@@ -58,8 +58,8 @@ def earned(
         is_lower_better=lower,
         compat=compat,
         reason=measured.reason,
-        rank=place.rank if place else None,
-        percentile=place.percentile if place else None,
+        rank=stands.rank if stands else None,
+        percentile=stands.percentile if stands else None,
     )
 
 

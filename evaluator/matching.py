@@ -18,7 +18,7 @@ SPAN = 8
 """How many times as far as their number ids may reach, for a table of every number between."""
 
 
-def places(theirs: pl.DataFrame, ours: pl.DataFrame) -> Array | None:
+def matched_rows(theirs: pl.DataFrame, ours: pl.DataFrame) -> Array | None:
     """For each row of `ours` the row of `theirs` with equal values, or None.
 
     It is None where the tables differ in length, where a row has no equal, and perhaps where rows

@@ -17,7 +17,7 @@ from polars.exceptions import PolarsError
 
 from proctor.evaluator.delimited import MAX_COLUMNS
 from proctor.evaluator.documents import listed, shown
-from proctor.evaluator.matching import places
+from proctor.evaluator.matching import matched_rows
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Form
 from proctor.schemas.errors import SubmissionError
@@ -107,7 +107,7 @@ def aligned(table: pl.DataFrame, answers: pl.DataFrame, form: Form, name: str) -
     keys, wanted = _comparable(table.select(ids), answers.select(ids))
     if form.repeated == "in order":
         keys, wanted = _numbered(keys, ids), _numbered(wanted, ids)
-    at = places(keys, wanted)  # the answers' own ids are checked beforehand
+    at = matched_rows(keys, wanted)  # the answers' own ids are checked beforehand
     if at is not None:
         return _taken(table, at, answers.select(ids))
     if form.repeated == "invalid":
@@ -130,9 +130,9 @@ def numbers(table: pl.DataFrame, columns: Sequence[str], ids: Sequence[str], nam
         SubmissionError: A cell is something else.
     """
     found = np.empty((table.height, len(columns)), order="F")
-    for place, column in enumerate(columns):
-        found[:, place] = _as_numbers(table[column])
-        wrong = ~np.isfinite(found[:, place])
+    for n, column in enumerate(columns):
+        found[:, n] = _as_numbers(table[column])
+        wrong = ~np.isfinite(found[:, n])
         if wrong.any():
             cells = table.filter(pl.Series(wrong)).head(6)
             raise SubmissionError(

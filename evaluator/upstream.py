@@ -63,7 +63,7 @@ def read_upstream_answers(competition: Competition, answers: Path) -> pd.DataFra
             rows = span_answers(answers.read_text("utf-8"))
             return pd.DataFrame(rows, columns=[*form.ids, *form.targets])
         if form.gathered:
-            table = gathered(pl.read_csv(answers, infer_schema=False), competition)
+            table = gathered(pl.read_csv(answers, infer_schema=False), form)
             return pd.DataFrame(table.to_dict(as_series=False))
         return pd.read_csv(answers)
     except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
@@ -140,7 +140,7 @@ def _masked(competition: Competition, real: pd.DataFrame, said: pd.DataFrame) ->
 
 def _true(competition: Competition, real: pd.DataFrame) -> Array:
     form, metric = competition.form, METRICS[competition.metric.name]
-    columns = list(form.truth or form.targets)
+    columns = list(form.true_columns)
     if form.one_hot:
         labels = real[columns[0]].to_numpy()
         return np.stack([labels == each for each in form.targets], axis=1).astype(float)

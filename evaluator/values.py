@@ -26,7 +26,7 @@ def true_values(competition: Competition, truth: pl.DataFrame) -> Array:
         TaskError: The answers hold something else than the metric reads.
     """
     form, metric = competition.form, METRICS[competition.metric.name]
-    columns = list(form.truth or form.targets)
+    columns = list(form.true_columns)
     if form.one_hot:
         of_class = [(truth[columns[0]] == each).to_numpy() for each in form.targets]
         return np.stack(of_class, axis=1).astype(np.float64)
@@ -137,7 +137,7 @@ def _predicted_labels(
     target = form.targets[0]
     if form.first_token:
         table = table.with_columns(pl.col(target).str.strip_chars().str.split(" ").list.first())
-    real = truth[(form.truth or form.targets)[0]]
+    real = truth[form.true_columns[0]]
     if table[target].dtype == real.dtype == pl.Int64:
         return table[target].to_numpy()
     if are_numbers(real):

@@ -36,6 +36,12 @@ class ScoredBy(Value):
     )
     """Further columns of the answers, by the metric's name for them."""
 
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The further columns, each once."""
+        lists = ([each] if isinstance(each, str) else each for each in self.columns.values())
+        return tuple(dict.fromkeys(name for one in lists for name in one))
+
 
 class Form(Value):
     """What a submission must look like."""
@@ -65,6 +71,16 @@ class Form(Value):
         if self.truth and self.gathered:
             raise ValueError("truth and gathered exclude each other")
         return self
+
+    @property
+    def true_columns(self) -> tuple[str, ...]:
+        """What holds the truth, once it has one row for each row of a submission."""
+        return self.truth or self.targets
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The answers' columns, ids first, each once."""
+        return tuple(dict.fromkeys((*self.ids, *(self.gathered or self.true_columns))))
 
 
 class Thresholds(Value):

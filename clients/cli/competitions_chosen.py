@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proctor.clients.cli.options import usage_error, with_options
+from proctor.clients.cli.options import names_in, usage_error, with_options
+from proctor.schemas.names import bare, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 PANEL = "Which"
 OFFLINE = "offline"
-NEAR = 60
-"""Of 100: from so much likeness on, one name may have been meant for another."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def chosen_ids(
 
     Ends with exit code 2 where a name is unknown, or nothing is left.
     """
-    ids = [each.rpartition("/")[2] for each in library.ids]
+    ids = [bare(each) for each in library.ids]
     listed = _listed(choice.from_list, ids) if choice.from_list else []
     splits = choice.split or ([] if names or choice.from_list else [OFFLINE])
     wanted = [
@@ -72,15 +71,10 @@ def chosen_ids(
 
 
 def _listed(path: Path, ids: "Sequence[str]") -> list[str]:
-    from proctor.schemas.errors import TaskError
-    from proctor.tasks.formats.reading import read_text
-
-    try:
-        lines = read_text(path).splitlines()
-    except TaskError as error:
-        usage_error(str(error))
-    names = [(number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
-    return [_known(name, ids, "competition", f"{path}:{line}: ") for line, name in names if name]
+    return [
+        _known(name, ids, "competition", f"{path}:{line}: ")
+        for line, name in names_in(path, "--list")
+    ]
 
 
 def _of_splits(library: "Competitions", ids: "Sequence[str]", splits: "Sequence[str]") -> list[str]:
@@ -99,13 +93,7 @@ def _of_splits(library: "Competitions", ids: "Sequence[str]", splits: "Sequence[
 
 def _known(name: str, known: "Sequence[str]", what: str, where: str = "") -> str:
     """The name, without its prefix, if it is known."""
-    bare = name.removeprefix("competition/")
-    if bare not in known:
-        from rapidfuzz.fuzz import ratio
-        from rapidfuzz.process import extractOne
-        from rapidfuzz.utils import default_process
-
-        near = extractOne(bare, known, scorer=ratio, processor=default_process, score_cutoff=NEAR)
-        remedy = f"did you mean {near[0]}?" if near else "see 'proctor competitions list'"
-        usage_error(f"{where}there is no {what} {name!r}; {remedy}")
-    return bare
+    if bare(name) not in known:
+        do = remedy(name, known, "see 'proctor competitions list'")
+        usage_error(f"{where}there is no {what} {name!r}; {do}")
+    return bare(name)

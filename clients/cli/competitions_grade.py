@@ -91,11 +91,11 @@ def _graded(
     import anyio
 
     from proctor.schemas.errors import ProctorError
-    from proctor.tasks.competitions.grading import declared, grade_one, ready
+    from proctor.tasks.competitions.grading import grade_one, ready
     from proctor.tasks.competitions.leaderboards import read_scores
 
     try:
-        lower = declared(library, name).competition.lower_is_better
+        lower = library.definition(name).competition.lower_is_better
         scores = read_scores(leaderboard, lower_is_better=lower) if leaderboard else None
         if scores and len(scores) == 1:
             complain(f"proctor: {leaderboard} has one team: a percentile means little")

@@ -78,7 +78,7 @@ def new_competition(
     from proctor.schemas.errors import TaskError
     from proctor.tasks.competitions.authoring.new import draft, refuse_taken, write
     from proctor.tasks.competitions.authoring.request import Request
-    from proctor.tasks.competitions.authoring.teams import scores_in
+    from proctor.tasks.competitions.leaderboards import read_entries
 
     if not 0 < test < 1:
         usage_error(f"--test {test:g}: a share lies between 0 and 1, as 0.3")
@@ -86,7 +86,7 @@ def new_competition(
         usage_error("--no-baselines: without them, give scores with --leaderboard FILE")
     try:
         refuse_taken(into / name, force=force)
-        scores = scores_in(leaderboard) if leaderboard else []
+        scores = read_entries(leaderboard) if leaderboard else []
         drafted = draft(
             Request(
                 id=name,

@@ -7,6 +7,7 @@ import typer
 
 from proctor.clients.cli.options import JsonOption, competitions_in, usage_error
 from proctor.clients.cli.report_options import Form, FormOption, OutputOption, found_in, write
+from proctor.schemas.names import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +41,12 @@ def report_competitions(
     The i-th report of each competition forms seed i: of files in the order of their names, of a run
     by its epochs.
     """
-    from proctor.clients.reports.competitions import document_of, of_files, of_rows, standings
+    from proctor.clients.reports.competitions import document_of, of_files, of_rows, split_results
 
     splits = splits_of_competitions()
     if split is not None and split not in splits:
-        usage_error(f"there is no split {split!r}; there are: {', '.join(splits)}")
+        do = remedy(split, splits, f"there are: {', '.join(splits)}")
+        usage_error(f"there is no split {split!r}; {do}")
     directories = [path for path in paths if path.is_dir()]
     reports: dict[Who, Sequence[Reported]] = {}
     reports.update(of_files(_read(sorted({*paths} - {*directories}))))
@@ -53,7 +55,7 @@ def report_competitions(
         reports.update(of_rows(found.rows))
     if not reports:
         usage_error(f"no competition's report in {', '.join(map(str, paths))}")
-    made = document_of(standings(reports, splits, pad=pad_missing, only=split), pad=pad_missing)
+    made = document_of(split_results(reports, splits, pad=pad_missing, only=split), pad=pad_missing)
     write(made, Form.JSON if as_json else form, output)
     if found and found.refused:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from proctor.clients.cli.options import complain, usage_error, with_problems_told
+from proctor.schemas.names import bare, remedy
 
 if TYPE_CHECKING:
     from proctor.schemas.task import TaskCard
@@ -69,15 +70,12 @@ def without_competitions(cards: "Sequence[TaskCard]") -> "list[TaskCard]":
 
 
 def _named(catalog: "Catalog", wanted: str) -> list[str]:
-    from difflib import get_close_matches
     from fnmatch import fnmatchcase
 
-    from proctor.tasks.competitions.library import PREFIX
-
     splits = {card.id: card.splits for card in catalog.cards() if card.kind == "competition"}
-    names = {each: each.removeprefix(PREFIX) for each in splits}
+    names = {each: bare(each) for each in splits}
     chosen: dict[str, None] = {}
-    for name in filter(None, (each.strip().removeprefix(PREFIX) for each in wanted.split(","))):
+    for name in filter(None, (bare(each.strip()) for each in wanted.split(","))):
         matching = [
             each
             for each in splits
@@ -85,10 +83,7 @@ def _named(catalog: "Catalog", wanted: str) -> list[str]:
         ]
         if not matching:
             known = sorted({*names.values(), *(each for of in splits.values() for each in of)})
-            near = get_close_matches(name, known, n=3, cutoff=0.5) or known[:10]
-            usage_error(
-                f"--competitions: there is no competition or split {name!r}; "
-                f"there are: {', '.join(near)}"
-            )
+            do = remedy(name, known, "see 'proctor competitions list'")
+            usage_error(f"--competitions: there is no competition or split {name!r}; {do}")
         chosen.update(dict.fromkeys(matching))
     return list(chosen)

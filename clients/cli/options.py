@@ -68,6 +68,22 @@ def made_directory(path: Path, option: str) -> Path:
     return path
 
 
+def names_in(path: Path, option: str) -> list[tuple[int, str]]:
+    """The names that a file lists, one in a line, and their lines' numbers, from 1.
+
+    Blank lines and ``#`` comments are skipped; ends with exit code 2 where it cannot be read.
+    """
+    from proctor.schemas.errors import TaskError
+    from proctor.tasks.formats.reading import read_text
+
+    try:
+        lines = read_text(path).splitlines()
+    except TaskError as error:
+        usage_error(f"{option}: {error}")
+    names = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
+    return [(number, name) for number, name in names if name]
+
+
 def usage_error(message: str) -> NoReturn:
     """End with exit code 2."""
     complain(f"proctor: {message}")

@@ -1,7 +1,7 @@
 """Which tasks a run is of: options, and what they choose."""
 
 import fnmatch
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proctor.clients.cli.options import complain, usage_error, with_options
+from proctor.clients.cli.options import complain, names_in, usage_error, with_options
+from proctor.schemas.names import COMPETITION, bare, remedy
 
 if TYPE_CHECKING:
     from proctor.schemas.task import TaskCard
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from proctor.tasks.competitions.library import Competitions
 
 PANEL = "Tasks"
+SEE = "see 'proctor tasks list' and 'proctor competitions list'"
 USUAL = "offline"
 """The split of the competitions that are worked when nothing is asked for."""
 SHOWN = 3
@@ -142,24 +144,19 @@ class TaskChoice:
         """The tasks that a file lists, where the split is one; unknown names are refused."""
         if self.split is None or not Path(self.split).is_file():
             return None
-        try:
-            lines = Path(self.split).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            usage_error(f"--split {self.split} cannot be read: {error}")
         found: set[str] = set()
-        for name in filter(None, (line.partition("#")[0].strip() for line in lines)):
-            matching = [each for each in known if each in (name, f"competition/{name}")]
+        for line, name in names_in(Path(self.split), "--split"):
+            matching = [each for each in known if each in (name, f"{COMPETITION}{name}")]
             if not matching:
-                usage_error(
-                    f"--split {self.split}: no task is called {name!r}; {_near(name, known)}"
-                )
+                do = remedy(name, known, SEE)
+                usage_error(f"{self.split}:{line}: no task is called {name!r}; {do}")
             found.update(matching)
         return found
 
     def _check_excluded(self, ids: Sequence[str]) -> None:
         for pattern in self.exclude or ():
             if not any(_matches(each, [pattern]) for each in ids):
-                usage_error(f"--exclude {pattern!r} matches no task; {_near(pattern, ids)}")
+                usage_error(f"--exclude {pattern!r} matches no task; {remedy(pattern, ids, SEE)}")
 
     def _left(self, cards: "Sequence[TaskCard]") -> str:
         read: dict[str, tuple[str | None, Callable[[TaskCard], Sequence[str]]]] = {
@@ -183,7 +180,7 @@ def _matching(ids: Sequence[str], patterns: Sequence[str]) -> Iterator[str]:
     for pattern in patterns:
         matching = fnmatch.filter(ids, pattern)
         if not matching:
-            usage_error(f"no task matches {pattern!r}; {_near(pattern, ids)}")
+            usage_error(f"no task matches {pattern!r}; {remedy(pattern, ids, SEE)}")
         yield from matching
 
 
@@ -197,7 +194,7 @@ def _at_hand(
         if card.id in library.ids and card.id not in named and not library.is_ready(card.id)
     ]
     if far:
-        names = " ".join(each.removeprefix("competition/") for each in far[:SHOWN])
+        names = " ".join(bare(each) for each in far[:SHOWN])
         told = (
             f"{len(far)} of the competitions are not prepared, and would have to be downloaded "
             f"first: proctor competitions prepare {names}{' …' * (len(far) > SHOWN)}"
@@ -209,18 +206,8 @@ def _at_hand(
 
 
 def _matches(task_id: str, patterns: Sequence[str]) -> bool:
-    names = (task_id, task_id.removeprefix("competition/"))
+    names = (task_id, bare(task_id))
     return any(fnmatch.fnmatchcase(name, each) for each in patterns for name in names)
-
-
-def _near(name: str, ids: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    whole = {each.removeprefix("competition/"): each for each in ids}
-    near = get_close_matches(name.removeprefix("competition/"), whole, n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(whole[each] for each in near)}?"
-    return "see 'proctor tasks list' and 'proctor competitions list'"
 
 
 def _values(

@@ -25,8 +25,8 @@ from proctor.clients.reports.rows import Row
 from proctor.clients.reports.statistics import DIGITS
 from proctor.clients.reports.tables import UNKNOWN, Document, Kind, Record, Shown, flat
 from proctor.schemas.competition import Compat, Earned
+from proctor.schemas.names import bare
 
-PREFIX = "competition/"
 SPREAD = 1.96
 THESE = "these"
 """The split of just those competitions of which there is any report."""
@@ -85,7 +85,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SplitResult:
     """What one agent and model reached in one split."""
 
     who: Who
@@ -140,13 +140,13 @@ def of_rows(rows: Sequence[Row]) -> dict[Who, list[Reported]]:
     return dict(found)
 
 
-def standings(
+def split_results(
     reports: Mapping[Who, Sequence[Reported]],
     splits: Mapping[str, Sequence[str]],
     *,
     pad: bool = False,
     only: str | None = None,
-) -> list[Standing]:
+) -> list[SplitResult]:
     """What was reached, for each who and split.
 
     Args:
@@ -155,20 +155,22 @@ def standings(
         pad: Whether a report that a seed lacks is taken for one in which nothing was reached.
         only: The one split that is wanted; all if None.
     """
-    found: list[Standing] = []
+    found: list[SplitResult] = []
     for who in sorted(reports):
         given: defaultdict[str, list[Reported]] = defaultdict(list)
         for each in reports[who]:
-            given[each.competition_id.removeprefix(PREFIX)].append(each)
+            given[bare(each.competition_id)].append(each)
         wanted = {THESE: tuple(given), **splits}
         for split, ids in wanted.items():
             if only in (None, split) and (only or {*ids} & {*given}):
-                found.append(_standing(who, split, [given.get(each, []) for each in ids], pad=pad))
+                found.append(
+                    _split_result(who, split, [given.get(each, []) for each in ids], pad=pad)
+                )
     return found
 
 
-def document_of(found: Sequence[Standing], *, pad: bool) -> Document:
-    """The standings, for people and for machines."""
+def document_of(found: Sequence[SplitResult], *, pad: bool) -> Document:
+    """The results, for people and for machines."""
     shown = [_shown(who, found) for who in dict.fromkeys(each.who for each in found)]
     columns: dict[str, Kind] = {
         "agent": "text", "model": "text", "compat": "text", "split": "text",
@@ -185,9 +187,9 @@ def _reported(task: str, earned: Earned | None, compat: Compat) -> Reported:
     return Reported.model_validate({"competition_id": task, "compat": compat, **reached})
 
 
-def _standing(
+def _split_result(
     who: Who, split: str, by_competition: Sequence[Sequence[Reported]], *, pad: bool
-) -> Standing:
+) -> SplitResult:
     most = max((len(each) for each in by_competition), default=0)
     seeds = [[each[n] for each in by_competition if n < len(each)] for n in range(most)]
     complete = [seed for seed in seeds if len(seed) == len(by_competition)]
@@ -196,7 +198,7 @@ def _standing(
     for name in MEASURES if counted else ():
         reached = [sum(getattr(each, name) for each in seed) for seed in counted]
         shares[name] = _share([100 * n / len(by_competition) for n in reached])
-    return Standing(who, split, len(by_competition), len(counted), most - len(complete), shares)
+    return SplitResult(who, split, len(by_competition), len(counted), most - len(complete), shares)
 
 
 def _share(percentages: Sequence[float]) -> Share:
@@ -205,7 +207,7 @@ def _share(percentages: Sequence[float]) -> Share:
     return Share(round(float(np.mean(percentages)), DIGITS), round(sem, DIGITS))
 
 
-def _shown(who: Who, found: Sequence[Standing]) -> Shown:
+def _shown(who: Who, found: Sequence[SplitResult]) -> Shown:
     agent, model, compat = who
     named = ": ".join(filter(None, ("competitions", model or agent)))
     rows: list[tuple[str, ...]] = []
@@ -218,7 +220,7 @@ def _shown(who: Who, found: Sequence[Standing]) -> Shown:
     return Shown(f"{named}, % of competitions, {compat}", headers, tuple(rows))
 
 
-def _record(each: Standing) -> Record:
+def _record(each: SplitResult) -> Record:
     agent, model, compat = each.who
     record: dict[str, str | int | float | None] = {
         "agent": agent or None,
@@ -235,7 +237,7 @@ def _record(each: Standing) -> Record:
     return record
 
 
-def _remarks(found: Sequence[Standing], *, pad: bool) -> Iterable[str]:
+def _remarks(found: Sequence[SplitResult], *, pad: bool) -> Iterable[str]:
     yield (
         "Competitions: shares of each seed's, mean ± SEM over seeds (0 of one). The i-th report of "
         "each competition forms seed i."

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from proctor.clients.reports.competitions import document_of, of_rows, standings
+from proctor.clients.reports.competitions import document_of, of_rows, split_results
 from proctor.clients.reports.found import Found
 from proctor.clients.reports.groups import (
     Group,
@@ -40,7 +40,7 @@ def report_of(
         settings: What is to be told.
         splits: The competitions of each split, for those among them.
     """
-    competitions = document_of(standings(of_rows(found.rows), splits or {}), pad=False)
+    competitions = document_of(split_results(of_rows(found.rows), splits or {}), pad=False)
     groups = groups_of(found.rows, settings)
     columns = _columns(groups)
     return Document(

@@ -134,11 +134,11 @@ def _taken(
         return found
     overlaps = box_overlaps(said.values[boxes, 1:], real.values[true, -4:])
     overlaps[overlaps <= iou if above else overlaps < iou] = -1
-    for place, row in enumerate(overlaps):
+    for n, row in enumerate(overlaps):
         best = int(np.argmax(row)) if above else len(row) - 1 - int(np.argmax(row[::-1]))
         if row[best] >= 0:
             overlaps[:, best] = -1
-            found[place] = 1
+            found[n] = 1
     return found
 
 

@@ -10,7 +10,6 @@ The rows are made here (`source`, `split` and a leaderboard), or come from raw f
 `recipe` or `module`, and `medals`), or nobody has said yet (`unsupported`, and `medals`).
 """
 
-import csv
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,9 @@ from proctor.evaluator.medals import thresholds_of
 from proctor.schemas.base import Value
 from proctor.schemas.competition import Competition, Form, ScoredBy, Thresholds, Upstream
 from proctor.schemas.errors import TaskError
+from proctor.schemas.names import COMPETITION
 from proctor.schemas.task import Limits, TaskCard, TaskKind
+from proctor.tasks.competitions.leaderboards import read_scores
 from proctor.tasks.competitions.recipe import RawFiles, Recipe
 from proctor.tasks.competitions.usual import with_usual
 from proctor.tasks.formats.reading import read_text, validated
@@ -44,8 +45,8 @@ class Source(Value):
     """What that kind of source asks for."""
 
 
-class Split(Value):
-    """Which rows are the test's."""
+class SourceSplit(Value):
+    """Which of the rows that a source makes are the test's."""
 
     by: Literal["rows", "group", "time"] = "rows"
     """``rows``: any. ``group``: whole groups, none of which is in both. ``time``: the latest."""
@@ -56,7 +57,7 @@ class Split(Value):
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
-    def _named(self) -> "Split":
+    def _named(self) -> "SourceSplit":
         if (self.by == "rows") == bool(self.column):
             raise ValueError("column goes with by = 'group' and by = 'time', and only with those")
         return self
@@ -66,7 +67,7 @@ class Origin(NamedTuple):
     """Where rows come from that no raw files have, and how they are split."""
 
     source: Source
-    split: Split
+    split: SourceSplit
 
 
 class CompetitionFile(Value):
@@ -88,7 +89,7 @@ class CompetitionFile(Value):
     lower_is_better: bool
     source: Source | None = None
     """What makes the rows."""
-    split: Split | None = None
+    split: SourceSplit | None = None
     """How those are split."""
     raw: RawFiles | None = None
     """The raw files that the rows come from."""
@@ -181,7 +182,7 @@ class Definition(Value):
     @property
     def task_id(self) -> str:
         """What its task is called."""
-        return f"competition/{self.file.id}"
+        return f"{COMPETITION}{self.file.id}"
 
     def check_supported(self) -> None:
         """Check that it can be prepared and graded.
@@ -226,7 +227,7 @@ def read_definition(place: Path, *, ranked: bool = True) -> Definition:
         raise TaskError(f"{source}: id: {file.id!r} is not the directory's name")
     leaderboard: tuple[float, ...] = ()
     if ranked and file.medals is None:
-        leaderboard = read_leaderboard(place / LEADERBOARD, lower_is_better=file.lower_is_better)
+        leaderboard = read_scores(place / LEADERBOARD, lower_is_better=file.lower_is_better)
     return Definition(
         place=place,
         file=file,
@@ -234,21 +235,6 @@ def read_definition(place: Path, *, ranked: bool = True) -> Definition:
         leaderboard=leaderboard,
         checksums=_checksums(place / CHECKSUMS),
     )
-
-
-def read_leaderboard(path: Path, *, lower_is_better: bool) -> tuple[float, ...]:
-    """The scores of a leaderboard.
-
-    Raises:
-        TaskError: It has none, or the best is not first.
-    """
-    try:
-        scores = [float(row["score"]) for row in csv.DictReader(read_text(path).splitlines())]
-    except (KeyError, ValueError, TypeError) as error:
-        raise TaskError(f"{path}: not a table with numbers as score: {error}") from error
-    if not scores or scores != sorted(scores, reverse=not lower_is_better):
-        raise TaskError(f"{path}: it must have scores, the best one first")
-    return tuple(scores)
 
 
 def competition_of(file: CompetitionFile, leaderboard: Sequence[float]) -> Competition:

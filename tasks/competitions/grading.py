@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +28,7 @@ from proctor.schemas.competition import (
 )
 from proctor.schemas.errors import GradingError, SubmissionError, TaskError
 from proctor.tasks.competitions.definition import Definition
-from proctor.tasks.competitions.library import PREFIX, Competitions
+from proctor.tasks.competitions.library import Competitions
 from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE
 
 COMMENTS = ("#", "//")
@@ -59,27 +58,13 @@ class Ready(NamedTuple):
     answers: Path
 
 
-def declared(library: Competitions, name: str) -> Definition:
-    """A competition as it is declared.
-
-    Raises:
-        TaskError: There is no such; the message names the nearest.
-    """
-    ids = [each.removeprefix(PREFIX) for each in library.ids]
-    if name.removeprefix(PREFIX) not in ids:
-        near = get_close_matches(name, ids, n=1, cutoff=0.5)
-        meant = f"did you mean {near[0]}?" if near else "see 'proctor competitions list'"
-        raise TaskError(f"there is no competition {name!r}; {meant}")
-    return library.definition(name)
-
-
 def ready(library: Competitions, name: str) -> Ready:
     """A competition, prepared if it was not.
 
     Raises:
         TaskError: There is no such, or it cannot be prepared.
     """
-    definition = declared(library, name)
+    definition = library.definition(name)
     return Ready(definition, library.prepare(name) / PRIVATE / ANSWERS)
 
 

@@ -1,29 +1,39 @@
-"""A competition's leaderboard from elsewhere: a table with a column of scores, the best one first.
+"""Leaderboards as files: CSV tables with a column of scores, and perhaps of whose they are.
 
-Kaggle's own download calls the column ``Score``. Nothing is sorted here: whoever mixed the order up
-may have mixed up more, and MLE-bench tells by the order which way is better.
+Kaggle's own download calls the column ``Score``. Where the best must come first nothing is sorted
+here: whoever mixed the order up may have mixed up more, and MLE-bench tells by the order which way
+is better.
 """
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
+from proctor.evaluator.documents import shown
 from proctor.schemas.errors import TaskError
 from proctor.tasks.formats.reading import read_text
 
 COLUMNS = ("score", "Score")
 
 
+class Entry(NamedTuple):
+    """A row of a leaderboard."""
+
+    score: float
+    by: str
+    """Whose it is; empty where nobody says."""
+
+
 def read_scores(path: Path, *, lower_is_better: bool) -> tuple[float, ...]:
-    """The scores of a leaderboard.
+    """The scores of a leaderboard that has the best one first.
 
     Raises:
         TaskError: It has none, or one is no number, or the best is not first.
     """
-    scores = tuple(_scores(path))
-    if not scores:
-        raise TaskError(f"{path}: it has no scores; a leaderboard has a row for each team")
+    scores = tuple(each.score for each in read_entries(path))
     if scores != _best_first(scores, lower_is_better=lower_is_better):
         best = "lowest" if lower_is_better else "highest"
         if scores == _best_first(scores, lower_is_better=not lower_is_better):
@@ -35,22 +45,48 @@ def read_scores(path: Path, *, lower_is_better: bool) -> tuple[float, ...]:
     return scores
 
 
-def _scores(path: Path) -> Iterator[float]:
-    rows = csv.DictReader(read_text(path).lstrip("\ufeff").splitlines())
+def read_entries(path: Path) -> list[Entry]:
+    """The rows of a leaderboard, in any order.
+
+    Raises:
+        TaskError: It has none, or a score is no number.
+    """
+    found = list(_entries(path))
+    if not found:
+        raise TaskError(f"{path}: it has no scores; a leaderboard has a row for each team")
+    return found
+
+
+def in_order(entries: Sequence[Entry], *, lower_is_better: bool) -> list[Entry]:
+    """The best first."""
+    return sorted(entries, key=lambda each: each.score, reverse=not lower_is_better)
+
+
+def written(entries: Sequence[Entry]) -> str:
+    """A leaderboard as its file holds it."""
+    held = io.StringIO()
+    csv.writer(held, lineterminator="\n").writerows([Entry._fields, *entries])
+    return held.getvalue()
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    rows = csv.DictReader(read_text(path).splitlines())
     columns = rows.fieldnames or ()
     named = next((each for each in COLUMNS if each in columns), None)
     if named is None:
         said = f"it has {', '.join(columns)}" if columns else "it is empty"
         raise TaskError(f"{path}: it has no column 'score'; {said}")
     for row in rows:
-        text = (row[named] or "").strip()
+        text = row[named] or ""
         try:
             score = float(text)
         except ValueError:
             score = float("nan")
         if not isfinite(score):
-            raise TaskError(f"{path}: line {rows.line_num}: the score {text!r} is no number")
-        yield score
+            raise TaskError(
+                f"{path}: line {rows.line_num}: the score {shown(text)} is no finite number"
+            )
+        yield Entry(score, row.get("by") or "")
 
 
 def _best_first(scores: Sequence[float], *, lower_is_better: bool) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from proctor.schemas.errors import TaskError
+from proctor.schemas.names import COMPETITION, bare, remedy
 from proctor.schemas.task import Task
 from proctor.tasks.competitions.definition import FILE, Definition, read_definition
 from proctor.tasks.competitions.downloaded import forget
@@ -23,7 +24,6 @@ RAW = "raw"
 """Beside what is prepared: what was downloaded for it."""
 Download: TypeAlias = Callable[[Definition, Path], object]
 """Makes the raw files of a competition appear in a folder: all of them, or none."""
-PREFIX = "competition/"
 
 
 def places_below(root: Path) -> Iterator[Path]:
@@ -68,7 +68,7 @@ class Competitions:
     def _places(self) -> dict[str, Path]:
         places: dict[str, Path] = {}
         for place in (place for source in self._sources for place in places_below(source)):
-            other = places.setdefault(f"{PREFIX}{place.name}", place)
+            other = places.setdefault(f"{COMPETITION}{place.name}", place)
             if other != place:
                 raise TaskError(
                     f"{place}: the id {place.name!r} is taken by {other}; "
@@ -91,14 +91,14 @@ class Competitions:
         Raises:
             TaskError: There is none of that name, or it is not well declared.
         """
-        task_id = PREFIX + name.removeprefix(PREFIX)
+        task_id = COMPETITION + bare(name)
         if task_id in self._read:
             return self._read[task_id]
         try:
             place = self._places[task_id]
         except KeyError:
-            known = ", ".join(each.removeprefix(PREFIX) for each in self.ids)
-            raise TaskError(f"there is no competition {name!r}; there are: {known}") from None
+            do = remedy(name, map(bare, self.ids), "see 'proctor competitions list'")
+            raise TaskError(f"there is no competition {name!r}; {do}") from None
         return self._read.setdefault(task_id, read_definition(place))
 
     def is_there(self, name: str) -> bool:
@@ -106,7 +106,7 @@ class Competitions:
 
         Never, where there is no such competition or it is not well declared.
         """
-        if not (self.data / name.removeprefix(PREFIX)).is_dir():  # most declarations stay unread
+        if not (self.data / bare(name)).is_dir():  # most declarations stay unread
             return False
         try:
             return (place_of(self.definition(name), self.data) / MANIFEST).is_file()
@@ -153,7 +153,7 @@ class Competitions:
         if raw is not None and definition.file.raw is None:
             raise TaskError(f"{definition.task_id} comes from no raw files; leave --raw out")
         if not is_whole(place):
-            from proctor.tasks.competitions.prepare import prepare  # noqa: PLC0415 - slow to import
+            from proctor.tasks.competitions.preparing.prepare import prepare  # noqa: PLC0415 - slow to import
 
             try:
                 prepare(
@@ -170,7 +170,7 @@ class Competitions:
 
     def raw_folder(self, name: str) -> Path:
         """Where the raw files of a competition lie, or are downloaded to."""
-        return self.data.absolute() / name.removeprefix(PREFIX) / RAW
+        return self.data.absolute() / bare(name) / RAW
 
     def _raw_of(self, definition: Definition) -> Path | None:
         """The downloaded raw files."""

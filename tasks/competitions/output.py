@@ -4,14 +4,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 
 import polars as pl
 
+from proctor.evaluator.answers import gathered
 from proctor.schemas.competition import Form
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.cells import write_table
 from proctor.tasks.competitions.prepared import (
     ANSWERS,
     MANIFEST,
@@ -23,7 +23,9 @@ from proctor.tasks.competitions.prepared import (
     sha256_of,
 )
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.cells import write_table
+from proctor.tasks.competitions.raw.files import Raw
+from proctor.tasks.formats.reading import leads_out
 
 ANYBODY_ENTERS, ANYBODY_READS, OWNER_ENTERS = 0o755, 0o644, 0o700
 MOVERS = min(8, os.cpu_count() or 1)
@@ -130,8 +132,7 @@ class Output:
             TaskError: They lack a column that the form names.
         """
         form = self.form
-        truth = form.gathered or form.truth or form.targets
-        self._check_columns(table, (*form.ids, *truth), "the answers")
+        self._check_columns(table, form.answer_columns, "the answers")
         self._add_table(f"{PRIVATE}/{ANSWERS}", table)
         if f"{PRIVATE}/{REFERENCE}" not in self._written:
             self.reference(as_submission(form, table))
@@ -202,8 +203,7 @@ class Output:
         """Where a file is to lie, its folder made."""
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts:
+            if leads_out(path):
                 raise TaskError(f"{path!r} leads out of its folder; the raw table is damaged")
             (self._place / folder).mkdir(parents=True, exist_ok=True)
             while folder not in self._folders:
@@ -221,10 +221,9 @@ def _some(pairs: Iterable[tuple[str, str]], count: int) -> Iterator[tuple[tuple[
 def as_submission(form: Form, answers: pl.DataFrame) -> pl.DataFrame:
     """The answers as they would be handed in."""
     if form.gathered:
-        tokens = pl.concat_str(pl.col(form.gathered), separator=" ").str.join(" ")
-        return answers.group_by(form.ids, maintain_order=True).agg(tokens.alias(form.targets[0]))
+        return gathered(answers, form)
     if not form.one_hot:
-        columns = zip(form.targets, form.truth or form.targets, strict=True)
+        columns = zip(form.targets, form.true_columns, strict=True)
         return answers.select(*form.ids, *(pl.col(said).alias(asked) for asked, said in columns))
     (truth,) = form.truth
     return answers.select(

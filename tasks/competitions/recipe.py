@@ -20,21 +20,20 @@ for anything within a name. A path that ends with ``/`` is a folder with all tha
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from string import Formatter
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
 from proctor.schemas.base import Value
+from proctor.tasks.formats.reading import leads_out
 
 PLACEHOLDER = re.compile(r"[^\[\]{}.!]+(\[\d+\])?")
 FILLED = re.compile(r"(.[<>]\d+)?")
 
 
 def _inside(path: str) -> str:
-    pure = PurePosixPath(path)
-    if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in path:
+    if leads_out(path):
         raise ValueError(f"{path!r} leads out of its folder; write it without '..' and '/' first")
     return path
 
@@ -149,7 +148,7 @@ class GivenSplit(Value):
     """The first one's rows, with the columns of the others, matched on the form's ids."""
 
 
-Split: TypeAlias = Annotated[
+RecipeSplit: TypeAlias = Annotated[
     RowSplit | GroupSplit | TimeSplit | ValueSplit | GivenSplit, Field(discriminator="by")
 ]
 
@@ -308,7 +307,7 @@ class Recipe(Value):
     """The raw table whose rows are split."""
     exclude: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     """Rows that are left out before: by column, the cells."""
-    split: Split
+    split: RecipeSplit
     renumber: Mapping[str, Numbering] = Field(default_factory=dict[str, Numbering])
     """By column; after the split."""
     make: Mapping[str, Filled] = Field(default_factory=dict[str, Filled])

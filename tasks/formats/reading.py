@@ -109,20 +109,25 @@ def _walk(root: Path) -> Iterator[Path]:
                 raise TaskError(f"{Path(directory, name)}: a symbolic link; put the files in place")
 
 
+def leads_out(path: str) -> bool:
+    """Whether a path names nothing below the folder that it is to be relative to."""
+    pure = PurePosixPath(path)
+    odd = pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path
+    return odd or not pure.parts
+
+
 def relative_path(path: str, source: Path, key: str) -> str:
     """`path`, made sure to stay below the workspace.
 
     Raises:
         TaskError: It is absolute, or leads out.
     """
-    pure = PurePosixPath(path)
-    escapes = pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path
-    if escapes or not pure.parts:
+    if leads_out(path):
         raise TaskError(
             f"{source}: {key}: the path {path!r} escapes the workspace; "
             "use a relative path without '..'"
         )
-    return str(pure)
+    return str(PurePosixPath(path))
 
 
 def validated(model: type[Model], data: object, source: Path) -> Model:

@@ -1,5 +1,7 @@
-"""Results of runs, as files."""
+"""Results of runs, as files; and the command, where a competition is prepared."""
 
+import os
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from proctor.schemas.grade import CriterionResult, Grade, ScoreState
 from proctor.schemas.result import RunResult
+from proctor.tasks.competitions.library import Competitions
 
 
 def grade_of(score: float | None, states: Sequence[ScoreState], digest: str) -> Grade:
@@ -76,3 +79,31 @@ class Results:
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     return Results(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one competition, cell-samples, is prepared."""
+    place = tmp_path_factory.mktemp("competitions")
+    Competitions(place).prepare("cell-samples")
+    return place
+
+
+@pytest.fixture
+def proctor(proctor_command: list[str], tmp_path: Path, data: Path) -> Any:
+    """Runs a command where `data` is; returns its stdout, or stderr where it was used wrongly."""
+
+    def run(*arguments: str, expect: int = 0) -> str:
+        result = subprocess.run(
+            [*proctor_command, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=300,
+            check=False,
+            env={**os.environ, "COLUMNS": "160", "PROCTOR_COMPETITIONS": str(data)},
+        )
+        assert result.returncode == expect, result.stdout + result.stderr
+        return result.stdout if expect != 2 else result.stderr
+
+    return run

@@ -2,45 +2,16 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
 from proctor.clients.reports.rows import row_of
 from proctor.schemas.result import RunResult
-from proctor.tasks.competitions.library import Competitions
 
 ONE = "cell-samples"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one competition is prepared."""
-    place = tmp_path_factory.mktemp("competitions")
-    Competitions(place).prepare(ONE)
-    return place
-
-
-@pytest.fixture
-def proctor(proctor_command: list[str], tmp_path: Path, data: Path) -> Any:
-    def run(*arguments: str, expect: int = 0) -> str:
-        result = subprocess.run(
-            [*proctor_command, *arguments],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=300,
-            check=False,
-            env={**os.environ, "COLUMNS": "160", "PROCTOR_COMPETITIONS": str(data)},
-        )
-        assert result.returncode == expect, result.stdout + result.stderr
-        return result.stdout if expect != 2 else result.stderr
-
-    return run
 
 
 def results(printed: str) -> list[RunResult]:

@@ -10,11 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proctor.clients.cli import app
-from proctor.clients.reports.competitions import MEASURES, of_rows, standings
+from proctor.clients.reports.competitions import MEASURES, of_rows, split_results
 from proctor.clients.reports.rows import Row
 from proctor.evaluator.earned import Measured, earned
 from proctor.schemas.competition import Competition, GradingReport
-from proctor.tasks.competitions.library import Competitions
 
 Proctor = Callable[..., Result]
 ONE = "cell-samples"
@@ -29,13 +28,6 @@ ROW = Row(
     criteria_invalid=0, prompt_tokens=1, reply_tokens=1, cost_usd=0.0, duration_s=1.0, error=None,
     task_digest=None, session_id=None,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("competitions")
-    Competitions(place).prepare(ONE)
-    return place
 
 
 @pytest.fixture
@@ -87,9 +79,9 @@ def test_a_leaderboard_gives_rank_and_percentile_and_leaves_the_thresholds(
         (ONE, "", "no column 'score'; it is empty"),
         (ONE, "team,points\na,1\n", "no column 'score'; it has team, points"),
         (ONE, "score\n", "it has no scores"),
-        (ONE, "score\n0.9\nhigh\n", "line 3: the score 'high' is no number"),
-        (ONE, "score\n0.9\nnan\n", "line 3: the score 'nan' is no number"),
-        (ONE, "team,score\na,0.9\nb\n", "line 3: the score '' is no number"),
+        (ONE, "score\n0.9\nhigh\n", "line 3: the score 'high' is no finite number"),
+        (ONE, "score\n0.9\nnan\n", "line 3: the score 'nan' is no finite number"),
+        (ONE, "team,score\na,0.9\nb\n", "line 3: the score '' is no finite number"),
         (ONE, "score\n0.1\n0.2\n", "begins with its worst score, 0.1; sort it so that the highest"),
         (ONE, "score\n0.3\n0.1\n0.2\n", "score 3, 0.2, is better than the one before, 0.1"),
         (LOWER, "score\n2\n1\n", "begins with its worst score, 2; sort it so that the lowest"),
@@ -270,7 +262,7 @@ def test_sessions_count_by_epoch_and_rule_and_what_is_ungraded_is_no_report() ->
         replace(ROW, model="other", earned=earned(competition, Measured(0.95), compat="upstream")),
         replace(ROW, task="alpha", kind="technique"),
     ]
-    first, second = standings(of_rows(rows), {})
+    first, second = split_results(of_rows(rows), {})
     assert (first.who, first.seeds) == (("a", "m", "strict"), 3)
     assert first.shares["any_medal"].mean == pytest.approx(100 / 3)
     assert first.shares["valid_submission"].mean == pytest.approx(200 / 3)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from proctor.evaluator.answers import check_answers
 from proctor.evaluator.competitions import measure
 from proctor.evaluator.earned import Measured, report
-from proctor.evaluator.matching import places
+from proctor.evaluator.matching import matched_rows
 from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.metrics.scores import roc_auc
 from proctor.evaluator.submissions import aligned, read_csv
@@ -486,8 +486,8 @@ def test_places_are_found_however_far_apart_numbers_lie(data: Any, step: int, n:
     ours = data.draw(st.lists(st.integers(-n, n), min_size=1, max_size=n, unique=True))
     theirs = data.draw(st.permutations(ours))
     tables = [pl.DataFrame({"id": [each * step for each in side]}) for side in (theirs, ours)]
-    found = places(*tables)
+    found = matched_rows(*tables)
     assert found is not None
     assert [theirs[row] for row in found] == ours
     other = tables[0].with_columns(pl.col("id").replace(ours[0] * step, 2 * n * step + 7))
-    assert places(other, tables[1]) is None
+    assert matched_rows(other, tables[1]) is None

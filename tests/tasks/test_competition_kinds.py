@@ -20,12 +20,13 @@ from proctor.tasks.competitions.definition import (
     Source,
     competition_of,
     read_definition,
-    read_leaderboard,
 )
+from proctor.tasks.competitions.leaderboards import read_scores
 from proctor.tasks.competitions.library import OFFLINE, Competitions
 from proctor.tasks.competitions.offline.baselines import handed_in, rows_of, scored, teams_of
-from proctor.tasks.competitions.prepare import made_files, sums
-from proctor.tasks.competitions.sources import made
+from proctor.tasks.competitions.preparing.making import made_files
+from proctor.tasks.competitions.preparing.proof import sums
+from proctor.tasks.competitions.sources import rows_from
 from proctor.tasks.competitions.sources.images import decoded
 
 NAMES = sorted(path.parent.name for path in OFFLINE.glob(f"*/{FILE}"))
@@ -82,7 +83,7 @@ def test_a_team_reaches_again_what_the_leaderboard_says(
 def test_teams_lie_apart_and_far_from_perfect(name: str, perfect: float) -> None:
     definition = read_definition(OFFLINE / name)
     path = definition.place / "leaderboard.csv"
-    scores = read_leaderboard(path, lower_is_better=definition.file.lower_is_better)
+    scores = read_scores(path, lower_is_better=definition.file.lower_is_better)
     assert 25 <= len(scores) <= 50
     assert abs(scores[0] - perfect) > 0.1
     assert len(set(scores)) > 0.8 * len(scores)
@@ -203,8 +204,9 @@ def test_teams_that_forecast_look_at_no_day_after_the_forecast_begins(
 
 
 def test_grades_of_reviews_have_the_shares_that_were_asked_for(library: Competitions) -> None:
-    settings = library.definition(TEXT).file.origin.source.settings
-    rows = made(library.definition(TEXT).file.origin.source, library.definition(TEXT).place).table
+    definition = library.definition(TEXT)
+    settings = definition.file.origin.source.settings
+    rows = rows_from(definition.file.origin.source, definition.place).table
     shares = rows["stars"].value_counts().sort("stars")["count"].to_numpy() / rows.height
     assert shares == pytest.approx(settings["shares"], abs=0.002)
 
@@ -229,7 +231,7 @@ def test_wrong_settings_are_refused_by_their_key(
     source = definition.file.origin.source
     wrong = Source(kind=source.kind, seed=1, settings={**source.settings, key: value})
     with pytest.raises(TaskError, match=re.escape(problem)):
-        made(wrong, definition.place)
+        rows_from(wrong, definition.place)
 
 
 LOOK = """

@@ -21,11 +21,13 @@ from proctor.schemas.errors import TaskError
 from proctor.tasks.catalog import BUNDLED as ERROR_ANALYSIS
 from proctor.tasks.catalog import Catalog
 from proctor.tasks.check import check_task
-from proctor.tasks.competitions.definition import CHECKSUMS, FILE, Split, read_definition
+from proctor.tasks.competitions.definition import CHECKSUMS, FILE, SourceSplit, read_definition
 from proctor.tasks.competitions.library import OFFLINE, Competitions
-from proctor.tasks.competitions.prepare import check_provable, made_files, prepare, sums
 from proctor.tasks.competitions.prepared import is_whole, place_of
-from proctor.tasks.competitions.splits import split_rows
+from proctor.tasks.competitions.preparing.making import made_files
+from proctor.tasks.competitions.preparing.prepare import prepare
+from proctor.tasks.competitions.preparing.proof import check_provable, sums
+from proctor.tasks.competitions.sources.splits import split_rows
 
 NAMES = sorted(path.parent.name for path in OFFLINE.glob(f"*/{FILE}"))
 EACH = pytest.mark.parametrize("name", NAMES)
@@ -108,7 +110,7 @@ def test_rows_of_a_group_are_in_one_part_only() -> None:
 def test_a_split_uses_every_row_once_and_keeps_its_rule(
     cells: list[int], by: Any, seed: int
 ) -> None:
-    split = Split(by=by, column="" if by == "rows" else "when", test=0.4, seed=seed)
+    split = SourceSplit(by=by, column="" if by == "rows" else "when", test=0.4, seed=seed)
     train, test = split_rows(split, pl.DataFrame({"when": cells}))
     assert sorted([*train, *test]) == list(range(len(cells)))
     values = np.array(cells)
@@ -148,7 +150,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from proctor.tasks.competitions.definition import read_definition
-from proctor.tasks.competitions.prepare import prepare
+from proctor.tasks.competitions.preparing.prepare import prepare
 written = 0
 def stop(event, arguments):
     global written
@@ -187,7 +189,7 @@ def test_files_other_than_those_of_the_leaderboard_are_refused(
         ("rows = 3000", "rows = 0", "source.settings.rows"),
         ("test = 0.4", 'test = 0.4\nby = "group"', "column goes with"),
         ('id = "cell-samples"', 'id = "others"', "is not the directory's name"),
-        ("score,by", "place,by", "not a table with numbers as score"),
+        ("score,by", "place,by", "it has no column 'score'"),
     ],
 )
 def test_a_wrong_declaration_is_refused_by_its_key(

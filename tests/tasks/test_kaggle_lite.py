@@ -29,8 +29,8 @@ from proctor.evaluator.earned import report
 from proctor.schemas.competition import Compat
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import read_definition
-from proctor.tasks.competitions.prepare import prepare
-from proctor.tasks.competitions.tfrecords import texts
+from proctor.tasks.competitions.preparing.prepare import prepare
+from proctor.tasks.competitions.raw.tfrecords import texts
 
 
 @dataclass
@@ -81,7 +81,7 @@ def test_the_answers_are_those_of_the_rows_that_scikit_learn_draws(prepared: Pre
     form, found, expected = competition(prepared.name).form, prepared.answers(), prepared.expected
     assert found[form.ids[0]] == expected.ids
     assert {name: found[name] for name in expected.truth} == expected.truth
-    assert set(form.truth or form.targets) == set(expected.truth)
+    assert set(form.true_columns) == set(expected.truth)
 
 
 def test_agents_get_exactly_these_files(prepared: Prepared) -> None:

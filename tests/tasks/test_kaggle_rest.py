@@ -18,8 +18,8 @@ from proctor.evaluator.metrics import METRICS
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import FILE, Definition, read_definition
 from proctor.tasks.competitions.library import Competitions
-from proctor.tasks.competitions.prepare import prepare
 from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC, REFERENCE, manifest_of
+from proctor.tasks.competitions.preparing.prepare import prepare
 
 KAGGLE = Path(import_module("proctor.tasks.competitions").__file__ or "").parent / "kaggle"
 SPLIT: Any = import_module("sklearn.model_selection").train_test_split

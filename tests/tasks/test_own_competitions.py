@@ -17,11 +17,11 @@ from proctor.tasks.catalog import Catalog
 from proctor.tasks.check import check_task
 from proctor.tasks.competitions.authoring import new
 from proctor.tasks.competitions.authoring.request import Request
-from proctor.tasks.competitions.authoring.teams import scores_in, told_of_leaderboard
+from proctor.tasks.competitions.authoring.teams import told_of_leaderboard
 from proctor.tasks.competitions.definition import Definition
+from proctor.tasks.competitions.leaderboards import Entry, read_entries
 from proctor.tasks.competitions.library import Competitions
-from proctor.tasks.competitions.offline.baselines import Entry
-from proctor.tasks.competitions.prepare import made_files
+from proctor.tasks.competitions.preparing.making import made_files
 
 N = 200
 GOOD, BAD = [Entry(0.9, "a"), Entry(0.8, "b"), Entry(0.7, ""), Entry(0.6, "")], [Entry(0.5, "")]
@@ -405,17 +405,17 @@ def test_numbers_that_rise_with_the_target_and_ids_that_sort_it_are_told(table: 
 def test_a_leaderboard_is_read_in_any_order_and_refused_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("by,score\nfirst,0.5\nsecond,0.75\n", "utf-8")
-    assert scores_in(path) == [Entry(0.5, "first"), Entry(0.75, "second")]
+    assert read_entries(path) == [Entry(0.5, "first"), Entry(0.75, "second")]
     for text, problem in {
         "score\n0.5\nhigh\n": "line 3: the score 'high' is no finite number",
         "score\nnan\n": "line 2: the score 'nan' is no finite number",
-        "by,score\nfirst\n": "line 2: the score None",
-        "score\n": "no score below the header",
-        "points\n1\n": "a column score",
+        "by,score\nfirst\n": "line 2: the score '' is no",
+        "score\n": "it has no scores",
+        "points\n1\n": "no column 'score'; it has points",
     }.items():
         path.write_text(text, "utf-8")
         with pytest.raises(TaskError, match=re.escape(problem)):
-            scores_in(path)
+            read_entries(path)
 
 
 def test_medals_that_mean_nothing_are_told(table: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from proctor.tasks.competitions import kaggle_modules, prepared
 from proctor.tasks.competitions.definition import Definition
 from proctor.tasks.competitions.library import Competitions
 from proctor.tasks.competitions.prepared import is_whole, place_of
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
 IDS = [f"a{n}" for n in range(20)]
 TRAIN_IDS, TEST_IDS = upstream(IDS, test_size=0.25)

@@ -511,7 +511,7 @@ def test_a_wrong_recipe_is_refused_by_its_key(tmp_path: Path, declared: str, pro
         ),
         (
             plain(split='split = { by = "rows", test = 30, seed = 0 }\n') + SAMPLE,
-            "the raw table is not whole",
+            "20 rows cannot be split",
         ),
     ],
 )
@@ -547,6 +547,8 @@ def test_the_bundled_ones_are_well_declared() -> None:
         definition = read_definition(KAGGLE / name)
         assert definition.competition.medals == definition.file.medals
         assert definition.leaderboard == ()
+        better = "lower" if definition.file.lower_is_better else "higher"
+        assert definition.file.measures.endswith(f"; {better} is better")
 
 
 def test_spooky_authors_are_prepared_from_the_archive_that_kaggle_has(tmp_path: Path) -> None:

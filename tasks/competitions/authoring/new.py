@@ -1,7 +1,6 @@
 """From a table to a competition's directory, which appears whole or not at all."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,12 +23,10 @@ from proctor.tasks.competitions.authoring.teams import (
     Ran,
     Told,
     baselines,
-    in_order,
     told_of_leaderboard,
 )
 from proctor.tasks.competitions.authoring.texts import declaration, description
 from proctor.tasks.competitions.definition import (
-    CHECKSUMS,
     DESCRIPTION,
     FILE,
     LEADERBOARD,
@@ -38,11 +35,12 @@ from proctor.tasks.competitions.definition import (
     Source,
     read_definition,
 )
-from proctor.tasks.competitions.offline.baselines import Entry, written
-from proctor.tasks.competitions.prepare import made_files, sums, won_by
+from proctor.tasks.competitions.leaderboards import Entry, in_order, written
 from proctor.tasks.competitions.prepared import PRIVATE, PUBLIC, REFERENCE, SAMPLE
+from proctor.tasks.competitions.preparing.making import made_files, write_files
+from proctor.tasks.competitions.preparing.proof import won_by, write_sums
+from proctor.tasks.competitions.sources.splits import Parts, split_rows
 from proctor.tasks.competitions.sources.table import as_ones, read_table
-from proctor.tasks.competitions.splits import Parts, split_rows
 from proctor.tasks.formats.reading import read_bytes
 
 NEW_IDS = ("id", "row_id", "case_id", "row_number")
@@ -134,8 +132,7 @@ def write(
         ran = _ran(place, files, Path(root, "made"), told) if run else Ran([], [])
         entries = in_order([*scores, *ran.entries], lower_is_better=drafted.file.lower_is_better)
         (place / LEADERBOARD).write_text(written(entries), "utf-8")
-        checked = {name: data for name, data in files.items() if not name.endswith(DESCRIPTION)}
-        (place / CHECKSUMS).write_text(json.dumps(sums(checked), indent=2) + "\n", "utf-8")
+        write_sums(place, files)
         odd = [
             *ran.odd,
             *told_of_leaderboard(entries),
@@ -208,10 +205,7 @@ def _write_author_files(drafted: Drafted, place: Path) -> None:
 
 
 def _ran(place: Path, files: Mapping[str, bytes], root: Path, told: Told) -> Ran:
-    for name, data in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    write_files(root, files)
     return baselines(read_definition(place, ranked=False), root, told)
 
 

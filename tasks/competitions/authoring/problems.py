@@ -9,8 +9,8 @@ import polars as pl
 from proctor.evaluator.documents import listed, shown
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.authoring.request import Request
+from proctor.tasks.competitions.sources.splits import Parts
 from proctor.tasks.competitions.sources.table import TIME
-from proctor.tasks.competitions.splits import Parts
 
 FEW_ROWS_OF_CLASS = 10
 FEW_TEST_ROWS = 100

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.definition import Split
+from proctor.tasks.competitions.definition import SourceSplit
 
 ID = r"[a-z0-9]+(-[a-z0-9]+)*"
 
@@ -33,9 +33,9 @@ class Request(Value):
     summary: str = ""
 
     @property
-    def split(self) -> Split:
+    def split(self) -> SourceSplit:
         """Which rows the test has."""
-        return Split(by=self.by, column=self.column, test=self.test, seed=self.seed)
+        return SourceSplit(by=self.by, column=self.column, test=self.test, seed=self.seed)
 
     @property
     def used(self) -> list[str]:

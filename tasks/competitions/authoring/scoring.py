@@ -1,6 +1,5 @@
 """How a table's target is scored: a metric that suits it, and what is then handed in."""
 
-from difflib import get_close_matches
 from typing import NamedTuple
 
 import polars as pl
@@ -9,6 +8,7 @@ from proctor.evaluator.documents import shown
 from proctor.evaluator.metrics import METRICS
 from proctor.schemas.competition import Form, ScoredBy
 from proctor.schemas.errors import TaskError
+from proctor.schemas.names import remedy
 from proctor.tasks.competitions.authoring.request import Request
 
 MEASURES = {
@@ -62,9 +62,8 @@ def scoring_of(cells: pl.Series, request: Request, ids: str) -> Scoring:
     """
     name, why = (request.metric, "as asked") if request.metric else _proposed(cells, request)
     if name not in MEASURES:
-        near = get_close_matches(name, MEASURES, n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise TaskError(f"--metric {name}: {meant}there are: {', '.join(MEASURES)}")
+        do = remedy(name, MEASURES, f"there are: {', '.join(MEASURES)}")
+        raise TaskError(f"--metric {name}: there is no such metric here; {do}")
     reads = METRICS[name].reads
     several = name == "log_loss" and cells.n_unique() > TWO
     _check_suits(cells, request.target, name, several=several)

@@ -1,10 +1,8 @@
 """The leaderboard of somebody's own competition: baselines that are really run, or scores given."""
 
-import csv
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +10,13 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from proctor.evaluator.competitions import measure
-from proctor.evaluator.documents import shown
 from proctor.evaluator.metrics import METRICS
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import Definition, competition_of
-from proctor.tasks.competitions.offline.baselines import Entry, handed_in, teams_of
+from proctor.tasks.competitions.leaderboards import Entry
+from proctor.tasks.competitions.offline.baselines import handed_in, teams_of
 from proctor.tasks.competitions.offline.teams import SEED, Team
 from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC
-from proctor.tasks.formats.reading import read_text
 
 MOST_ROWS = 10_000
 """Of the training rows: what a team fits, so that the slowest of them takes minutes, not days."""
@@ -104,37 +101,6 @@ def _entry(
     if measured.score is None:
         raise ValueError(measured.reason)
     return Entry(measured.score, team.name)
-
-
-def scores_in(path: Path) -> list[Entry]:
-    """The scores of a file: a CSV table with a column ``score`` and perhaps ``by``, in any order.
-
-    Raises:
-        TaskError: It has none, or one that is no number.
-    """
-    rows = csv.DictReader(read_text(path).splitlines())
-    if "score" not in (rows.fieldnames or ()):
-        raise TaskError(f"{path}: a leaderboard is a CSV table with a column score")
-    found = [_given(path, rows.line_num, row) for row in rows]
-    if not found:
-        raise TaskError(f"{path}: no score below the header")
-    return found
-
-
-def _given(path: Path, line: int, row: dict[str, str]) -> Entry:
-    said = row["score"]
-    try:
-        score = float(said)
-    except (TypeError, ValueError):
-        score = float("nan")
-    if not isfinite(score):
-        raise TaskError(f"{path}: line {line}: the score {shown(said)} is no finite number")
-    return Entry(score, row.get("by") or "")
-
-
-def in_order(entries: Sequence[Entry], *, lower_is_better: bool) -> list[Entry]:
-    """The best first."""
-    return sorted(entries, key=lambda each: each.score, reverse=not lower_is_better)
 
 
 def told_of_leaderboard(entries: Sequence[Entry]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import tomli_w
 
-from proctor.tasks.competitions.definition import CompetitionFile, Split
+from proctor.tasks.competitions.definition import CompetitionFile, SourceSplit
 from proctor.tasks.competitions.sources.table import TIME
 
 SHOWN_VALUES = 8
@@ -28,7 +28,7 @@ COMMENTS = {
 """Before each part of the declaration."""
 
 
-def declaration(file: CompetitionFile, split: Split) -> str:
+def declaration(file: CompetitionFile, split: SourceSplit) -> str:
     """``competition.toml``, with comments."""
     said = file.model_dump(mode="json", exclude_defaults=True)
     said["split"] = {k: v for k, v in split.model_dump(mode="json").items() if v != ""}
@@ -43,7 +43,9 @@ def _commented(part: Mapping[str, Any]) -> str:
     return "".join(f"# {line}\n" for line in lines) + tomli_w.dumps(part)
 
 
-def description(file: CompetitionFile, split: Split, positive: str, train: pl.DataFrame) -> str:
+def description(
+    file: CompetitionFile, split: SourceSplit, positive: str, train: pl.DataFrame
+) -> str:
     """``description.md``: the story as far as it is known, and the columns.
 
     Args:
@@ -53,7 +55,7 @@ def description(file: CompetitionFile, split: Split, positive: str, train: pl.Da
         train: The rows that agents see the target of; nothing is said of others.
     """
     (id_column,) = file.form.ids
-    target = (file.form.truth or file.form.targets)[0]
+    target = file.form.true_columns[0]
     rows = "\n".join(
         f"| `{_cell(c.name)}` | {_type(c)} | {c.null_count() / len(c):.1%} | {_values(c)} |"
         for c in train.iter_columns()
@@ -70,7 +72,7 @@ def description(file: CompetitionFile, split: Split, positive: str, train: pl.Da
 """
 
 
-def _parting(split: Split) -> str:
+def _parting(split: SourceSplit) -> str:
     column = split.column
     return {
         "rows": "Those were drawn at random.",

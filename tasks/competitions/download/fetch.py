@@ -23,13 +23,13 @@ from proctor.tasks.competitions.download.kaggle import (
 )
 from proctor.tasks.competitions.download.patience import Patience
 from proctor.tasks.competitions.download.transfer import held_bytes, transfer
-from proctor.tasks.competitions.download.unpack import CHUNK, is_zip_of, place_in, unpack
+from proctor.tasks.competitions.download.unpack import is_zip_of, place_in, unpack
 from proctor.tasks.competitions.downloaded import lock_of, mark_of, partial_of
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
+from proctor.tasks.competitions.raw.archives import ARCHIVES, CHUNK
 
 ONE_BY_ONE = 50
 """Files beyond which one request each is more than Kaggle likes, so that the archive is taken."""
-ARCHIVES = (".zip", ".7z", ".tar", ".tar.gz")
 EXTRACTED, SELECTED = "extracted", "selected"
 
 

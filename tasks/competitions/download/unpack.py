@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.progress import Progress
-
-CHUNK = 1 << 20
+from proctor.tasks.competitions.raw.archives import CHUNK
+from proctor.tasks.formats.reading import leads_out
 
 
 def unpack(
@@ -49,10 +49,9 @@ def place_in(name: str, whose: str) -> PurePosixPath:
     Raises:
         TaskError: It would lie outside.
     """
-    place = PurePosixPath(name)
-    if place.is_absolute() or ".." in place.parts or "\\" in name or not place.parts:
+    if leads_out(name):
         raise TaskError(f"{whose}: {name!r} would lie outside its directory; nothing was taken")
-    return place
+    return PurePosixPath(name)
 
 
 def is_zip_of(path: Path, name: str) -> bool:

@@ -4,7 +4,7 @@ Such a module has one function:
 
     def prepare(raw: Raw, out: Output) -> None
 
-`raw` (`competitions.raw.Raw`) finds raw files, in folders and archives alike:
+`raw` (`competitions.raw.files.Raw`) finds raw files, in folders and archives alike:
 
     raw.table("train.csv")       a table with text cells, as `polars.DataFrame`
     raw.names("train/*.jpg")     the paths that match, in the order of Python's `sorted(Path...)`

@@ -13,7 +13,7 @@ import polars as pl
 
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
 ROOT = "mlsp_contest_dataset/"
 ESSENTIAL, SUPPLEMENTAL = "essential_data/", "supplemental_data/"

@@ -9,9 +9,9 @@ from PIL import Image
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.kaggle_modules.drawing import drawn
+from proctor.tasks.competitions.drawing import drawn
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
 TEST, SEED = 0.2, 0
 SAMPLE = "sampleSubmission.csv"
@@ -26,8 +26,8 @@ def prepare(raw: Raw, out: Output) -> None:
     Raises:
         TaskError: There are too few pages, or a clean one is no picture.
     """
-    parts = drawn(raw.names("train/*.png"), TEST, SEED)
-    train, test = ([PurePosixPath(path).name for path in part] for part in parts)
+    names = [PurePosixPath(path).name for path in raw.names("train/*.png")]
+    train, test = drawn(len(names), "files", test=TEST, seed=SEED).of(names)
     for name in train:
         out.file(f"train/{name}", f"train/{name}")
         out.file(f"train_cleaned/{name}", f"train_cleaned/{name}")

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.kaggle_modules.drawing import drawn
+from proctor.tasks.competitions.drawing import drawn
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
 TEST, SEED = 0.1, 0
 KINDS = ("cat", "dog")
@@ -21,7 +21,8 @@ def prepare(raw: Raw, out: Output) -> None:
     Raises:
         TaskError: There are too few, or a name does not begin with what is in the picture.
     """
-    train, test = drawn(raw.names("train/*.jpg"), TEST, SEED)
+    paths = raw.names("train/*.jpg")
+    train, test = drawn(len(paths), "files", test=TEST, seed=SEED).of(paths)
     numbers = {kind: count() for kind in KINDS}
     for path in train:
         kind = _kind(path)

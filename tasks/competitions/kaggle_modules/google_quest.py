@@ -1,18 +1,14 @@
 """google-quest-challenge: a random tenth, in which no column that is scored stays the same."""
 
-from importlib import import_module
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.drawing import drawn
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
-SPLIT: Any = import_module("sklearn.model_selection")
-"""It has no types of its own."""
 ID, RARE = "qa_id", "question_type_spelling"
 """Few questions are of the rare kind, so that a small test may have none."""
 TEST, SEED = 0.1, 0
@@ -30,7 +26,11 @@ TEXTS = frozenset(
 
 
 def prepare(raw: Raw, out: Output) -> None:
-    """Hold a tenth of the questions back, with the columns that people judged them by."""
+    """Hold a tenth of the questions back, with the columns that people judged them by.
+
+    Raises:
+        TaskError: There are too few, or columns are missing.
+    """
     table = raw.table("train.csv")
     judged = [name for name in table.columns if name.startswith(("question_", "answer_"))]
     judged = [name for name in judged if name not in TEXTS]
@@ -47,10 +47,7 @@ def prepare(raw: Raw, out: Output) -> None:
 
 def _parts(rare: Array) -> tuple[Array, Array]:
     """Rows of training and test; of the latter's, the first is exchanged if all are the same."""
-    parts: list[Array] = SPLIT.train_test_split(
-        np.arange(len(rare)), test_size=TEST, random_state=SEED
-    )
-    train, test = (np.array(part) for part in parts)
+    train, test = drawn(len(rare), "rows", test=TEST, seed=SEED)
     if len(np.unique(rare[test])) == 1 and rare[train].any():
         other = int(np.argmax(rare[train] != 0))
         train[other], test[0] = test[0], train[other]

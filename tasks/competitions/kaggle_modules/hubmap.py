@@ -1,16 +1,12 @@
 """hubmap-kidney-segmentation: scans, whose sizes stand in another table than their masks."""
 
-from importlib import import_module
-from typing import Any
-
 import polars as pl
 
 from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.drawing import drawn
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
-SPLIT: Any = import_module("sklearn.model_selection")
-"""It has no types of its own."""
 INFORMATION = "HuBMAP-20-dataset_information.csv"
 TRAIN, TEST, SEED = 12, 3, 0
 GIVEN = (".tiff", "-anatomical-structure.json")
@@ -19,13 +15,15 @@ OUTLINES = ".json"
 
 
 def prepare(raw: Raw, out: Output) -> None:
-    """Hold three scans back, without the outlines that MLE-bench leaves beside them."""
+    """Hold three scans back, without the outlines that MLE-bench leaves beside them.
+
+    Raises:
+        TaskError: There are too few, or some of unknown size.
+    """
     table, sizes = raw.table("train.csv"), _sizes(raw.table(INFORMATION))
     if table.height < TRAIN + TEST:
         raise TaskError(f"train.csv: {table.height} scans instead of {TRAIN + TEST}")
-    train, test = SPLIT.train_test_split(
-        range(table.height), test_size=TEST, train_size=TRAIN, random_state=SEED
-    )
+    train, test = drawn(table.height, "rows", test=TEST, train=TRAIN, seed=SEED)
     scans = table[test].join(sizes, on="id", how="left", maintain_order="left")
     if unknown := scans.filter(pl.col("height").is_null())["id"].to_list():
         raise TaskError(f"{INFORMATION}: nothing on these scans: {', '.join(unknown)}")

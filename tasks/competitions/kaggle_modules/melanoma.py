@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
-from proctor.tasks.competitions.tfrecords import texts
+from proctor.tasks.competitions.raw.files import Raw
+from proctor.tasks.competitions.raw.tfrecords import texts
 
 ID, TARGET = "image_name", "target"
 RECORDS = "tfrecords/train*.tfrec"

@@ -11,7 +11,7 @@ import polars as pl
 
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.raw.files import Raw
 
 NAME = re.compile(
     r".*/((\d{8})_(\d{6})_(\d+)s(\d+)ms)_TRAIN(\d+)_([01])\.aif", re.ASCII | re.DOTALL

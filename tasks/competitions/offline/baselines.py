@@ -8,16 +8,12 @@ A team is a model, what it looks at, and how many of the training rows it takes 
 fit a tenth of them, or numbers alone, as teams do. Nobody tunes on the test rows.
 """
 
-import csv
-import io
-import json
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,31 +24,21 @@ from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Competition
 from proctor.tasks.competitions.definition import (
-    CHECKSUMS,
     LEADERBOARD,
     CompetitionFile,
     Definition,
     competition_of,
     read_definition,
 )
+from proctor.tasks.competitions.leaderboards import Entry, in_order, written
 from proctor.tasks.competitions.library import OFFLINE
 from proctor.tasks.competitions.offline import days, pictures, texts
 from proctor.tasks.competitions.offline.features import features_of
 from proctor.tasks.competitions.offline.teams import SEED, Models, Team, crossed, settings
-from proctor.tasks.competitions.prepare import (
-    check_provable,
-    made_files,
-    sums,
-)
 from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE, PUBLIC
+from proctor.tasks.competitions.preparing.making import made_files, write_files
+from proctor.tasks.competitions.preparing.proof import check_provable, write_sums
 from proctor.tasks.competitions.sources.images import SUFFIX
-
-
-class Entry(NamedTuple):
-    """A place on the leaderboard."""
-
-    score: float
-    by: str
 
 
 def _models(*, classes: bool) -> Models:
@@ -94,7 +80,7 @@ def handed_in(
     """What a team predicts, in the form asked for."""
     form = definition.file.form
     fitted = _fitted(team, definition, train)
-    target = form.truth[0] if form.truth else form.targets[0]
+    target = form.true_columns[0]
     pipeline = import_module("sklearn.pipeline").make_pipeline(team.features.make(), team.model())
     pipeline.fit(fitted, fitted[target])
     submission = test[list(form.ids)].copy()
@@ -145,7 +131,7 @@ def leaderboard_of(definition: Definition, root: Path) -> list[Entry]:
         score = scored(competition, submission, root / PRIVATE / ANSWERS)
         entries.append(Entry(score, team.name))
         print(f"{file.id}: {score:g}: {team.name}", flush=True)  # noqa: T201 - a script
-    return sorted(entries, key=lambda e: e.score * (1 if file.lower_is_better else -1))
+    return in_order(entries, lower_is_better=file.lower_is_better)
 
 
 def rows_of(file: CompetitionFile, public: Path, part: str) -> pd.DataFrame:
@@ -167,21 +153,11 @@ def write(place: Path) -> None:
     definition = read_definition(place, ranked=False)
     files = made_files(definition)
     with TemporaryDirectory() as root:
-        for name, data in files.items():
-            path = Path(root, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        write_files(Path(root), files)
         entries = leaderboard_of(definition, Path(root))
     (place / LEADERBOARD).write_text(written(entries), "utf-8")
-    (place / CHECKSUMS).write_text(json.dumps(sums(files), indent=2) + "\n", "utf-8")
+    write_sums(place, files)
     check_provable(read_definition(place), files)
-
-
-def written(entries: Sequence[Entry]) -> str:
-    """A leaderboard as its file holds it."""
-    held = io.StringIO()
-    csv.writer(held, lineterminator="\n").writerows([Entry._fields, *entries])
-    return held.getvalue()
 
 
 def main() -> None:

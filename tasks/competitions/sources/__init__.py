@@ -41,7 +41,7 @@ SOURCES: Mapping[str, Kind | Filed] = {
 }
 
 
-def made(source: Source, place: Path) -> Made:
+def rows_from(source: Source, place: Path) -> Made:
     """The rows of a source, the same at each call.
 
     Args:

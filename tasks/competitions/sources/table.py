@@ -134,8 +134,8 @@ def _check_rows(path: Path, text: str) -> None:
     if any(_is_number(each) for each in names):
         raise TaskError(f"{path}: no header: its first line is {listed(names)}; name the columns")
     if not all(each.strip() for each in names):
-        place = [bool(each.strip()) for each in names].index(False) + 1
-        raise TaskError(f"{path}: column {place} has no name; name it, or leave it out")
+        n = [bool(each.strip()) for each in names].index(False) + 1
+        raise TaskError(f"{path}: column {n} has no name; name it, or leave it out")
     for row in rows:
         if row and len(row) != len(names):
             raise TaskError(

@@ -8,36 +8,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any
 
-import numpy as np
 import polars as pl
 
-from proctor.evaluator.metrics.base import Array
 from proctor.schemas.competition import Competition, Form
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.cells import RECORD, as_text, sorted_by
 from proctor.tasks.competitions.output import Output
-from proctor.tasks.competitions.parts import column_of, divide
-from proctor.tasks.competitions.patterns import filled
-from proctor.tasks.competitions.raw import ARCHIVES, Raw, stem_of
+from proctor.tasks.competitions.preparing.fillings import filled_sample
+from proctor.tasks.competitions.preparing.patterns import filled
+from proctor.tasks.competitions.preparing.splits import column_of, divide
+from proctor.tasks.competitions.raw.cells import RECORD, sorted_by
+from proctor.tasks.competitions.raw.files import Raw
 from proctor.tasks.competitions.recipe import (
     Answers,
-    Cell,
     Files,
-    Filling,
-    Linspace,
-    MeanOf,
     Part,
-    RandomIntegers,
-    RawFiles,
     Recipe,
-    SameAs,
     Table,
-    Uniform,
 )
-
-Renumbered = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -48,22 +36,6 @@ class Rows:
     """As in the raw table."""
     now: pl.DataFrame
     """With new ids, and with the columns that the recipe makes."""
-
-
-def check_raw(files: RawFiles, raw: Raw) -> None:
-    """Check that there are the raw files which the competition begins with.
-
-    Raises:
-        TaskError: One is missing.
-    """
-    for path in files.files:
-        unpacked = stem_of(path) if path.lower().endswith(ARCHIVES) else path
-        if "*" in path or path.endswith("/"):
-            found = bool(raw.names(path))
-        else:
-            found = raw.has(path) or raw.has(unpacked) or bool(raw.names(f"{unpacked}/"))
-        if not found:
-            raise raw.missing(path)
 
 
 def follow(recipe: Recipe, competition: Competition, raw: Raw, out: Output) -> None:
@@ -111,8 +83,8 @@ class _Following:
         train, test = divide(self.recipe.split, self._table, self.raw, self.form.ids)
         shown = self.renumbered(train, test)
         rows: dict[Part, Rows] = {
-            "train": Rows(self.made(train), self.made(shown[0])),
-            "test": Rows(self.made(test), self.made(shown[1])),
+            "train": Rows(self.with_made(train), self.with_made(shown[0])),
+            "test": Rows(self.with_made(test), self.with_made(shown[1])),
         }
         return rows
 
@@ -143,7 +115,7 @@ class _Following:
             )
         return train, test
 
-    def made(self, table: pl.DataFrame) -> pl.DataFrame:
+    def with_made(self, table: pl.DataFrame) -> pl.DataFrame:
         for name, pattern in self.recipe.make.items():
             table = table.with_columns(filled(pattern, table, f"recipe.make.{name}").alias(name))
         return table
@@ -216,25 +188,14 @@ class _Following:
         for name in form.targets:
             if name not in spec.values and spec.value is None:
                 raise TaskError(f"recipe.sample.values: there is none for {name!r}")
-            cells[name] = self.filling(spec.values.get(name, spec.value), rows)
+            filling, train = spec.values.get(name, spec.value), self.rows("train").now
+            cells[name] = filled_sample(filling, rows, train)
         columns = spec.columns or tuple(cells)
         table = {
             name: cells[name] if name in cells else column_of(rows, name, "recipe.sample.columns")
             for name in columns
         }
         self.out.sample(pl.DataFrame(table), spec.file)
-
-    def filling(self, filling: Filling | None, rows: pl.DataFrame) -> pl.Series:
-        """The cells of one of the sample's targets."""
-        if isinstance(filling, SameAs):
-            return column_of(rows, filling.same_as, "recipe.sample")
-        if isinstance(filling, MeanOf):
-            cells = column_of(self.rows("train").now, filling.mean_of, "recipe.sample")
-            mean: Any = cells.cast(pl.Float64, strict=False).mean()
-            return repeated(mean, rows.height)
-        if isinstance(filling, Linspace | RandomIntegers | Uniform):
-            return pl.Series([as_text(each) for each in numbers(filling, rows.height).tolist()])
-        return repeated(filling, rows.height)
 
     def files(self, spec: Files) -> None:
         """Move the files of a part's rows."""
@@ -278,16 +239,13 @@ class _Following:
 
     def _answered(self) -> tuple[str, ...]:
         """The columns of the answers."""
-        form = self.form
-        further = self.competition.metric.columns.values()
-        lists = ([each] if isinstance(each, str) else each for each in further)
-        truth = form.gathered or form.truth or form.targets
-        return tuple(dict.fromkeys((*form.ids, *truth, *(name for one in lists for name in one))))
+        further = self.competition.metric.answer_columns
+        return tuple(dict.fromkeys((*self.form.answer_columns, *further)))
 
     def _check_hidden(self, spec: Table, columns: Sequence[str], key: str) -> None:
         """Check that a table with the test's rows does not say what is true."""
         form = self.form
-        truth = set(form.gathered or form.truth or form.targets) - set(form.ids)
+        truth = set(form.answer_columns) - set(form.ids)
         was = {new: old for old, new in self.recipe.answers.rename.items()}
         told = [each for each in columns if each in {was.get(name, name) for name in truth}]
         if spec.part != "train" and told:
@@ -323,22 +281,6 @@ def arranged(
     if first_of:
         table = table.unique(first_of, keep="first", maintain_order=True)
     return sorted_by(table, sort) if sort else table
-
-
-def repeated(value: Cell | None, count: int) -> pl.Series:
-    """One cell, so many times."""
-    return pl.Series([as_text(value)], dtype=pl.String).new_from_index(0, count)
-
-
-def numbers(filling: Linspace | RandomIntegers | Uniform, count: int) -> Array:
-    """Numbers that tell nothing."""
-    if isinstance(filling, Linspace):
-        return np.linspace(*filling.linspace, count)
-    if isinstance(filling, RandomIntegers):
-        return np.random.RandomState(filling.seed).randint(*filling.integers, count)
-    return (
-        np.random.default_rng(filling.seed).uniform(*filling.uniform, count).round(filling.digits)
-    )
 
 
 def left(names: Iterable[str], but: Sequence[str]) -> Iterable[str]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.definition import Split
+from proctor.tasks.competitions.definition import SourceSplit
 
 
 class Parts(NamedTuple):
@@ -17,7 +17,7 @@ class Parts(NamedTuple):
     test: Array
 
 
-def split_rows(split: Split, table: pl.DataFrame) -> Parts:
+def split_rows(split: SourceSplit, table: pl.DataFrame) -> Parts:
     """Split rows at random, reproducibly.
 
     Raises:
@@ -37,7 +37,7 @@ def split_rows(split: Split, table: pl.DataFrame) -> Parts:
     return parts
 
 
-def _held_back(split: Split, table: pl.DataFrame, rng: np.random.Generator) -> Array:
+def _held_back(split: SourceSplit, table: pl.DataFrame, rng: np.random.Generator) -> Array:
     """Whether each row is the test's."""
     cells = _column(split, table)
     values = np.unique(cells)
@@ -46,7 +46,7 @@ def _held_back(split: Split, table: pl.DataFrame, rng: np.random.Generator) -> A
     return np.isin(cells, chosen) if count else np.zeros(table.height, dtype=bool)
 
 
-def _column(split: Split, table: pl.DataFrame) -> Array:
+def _column(split: SourceSplit, table: pl.DataFrame) -> Array:
     if split.column not in table.columns:
         raise TaskError(f"split.column: there is no column {split.column!r}")
     return table[split.column].to_numpy()

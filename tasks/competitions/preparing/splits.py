@@ -1,30 +1,23 @@
-"""Which rows of a raw table are the test's: the very rows, in the very order, that MLE-bench drew.
+"""Which rows of a raw table are the test's, as a recipe says it."""
 
-It uses scikit-learn's ``train_test_split`` everywhere, on the table's rows or on groups of them, in
-the order of the file. Drawing row numbers in place of rows draws the same ones.
-"""
-
-from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from proctor.evaluator.metrics.base import Array
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.cells import in_order
-from proctor.tasks.competitions.raw import Raw
+from proctor.tasks.competitions.drawing import Drawn, drawn
+from proctor.tasks.competitions.raw.cells import in_order
+from proctor.tasks.competitions.raw.files import Raw
 from proctor.tasks.competitions.recipe import (
     GivenSplit,
     GroupSplit,
+    RecipeSplit,
     RowSplit,
-    Split,
     TimeSplit,
     ValueSplit,
 )
-
-SELECTION: Any = import_module("sklearn.model_selection")
-"""It has no types of its own."""
 
 
 class Divided(NamedTuple):
@@ -34,7 +27,7 @@ class Divided(NamedTuple):
     test: pl.DataFrame
 
 
-def divide(split: Split, table: pl.DataFrame, raw: Raw, ids: tuple[str, ...]) -> Divided:
+def divide(split: RecipeSplit, table: pl.DataFrame, raw: Raw, ids: tuple[str, ...]) -> Divided:
     """The training's rows and the test's.
 
     Args:
@@ -67,7 +60,7 @@ def column_of(table: pl.DataFrame, column: str, key: str) -> pl.Series:
     return table[column]
 
 
-def _rows(split: Split, table: pl.DataFrame, raw: Raw) -> tuple[Array, Array]:
+def _rows(split: RecipeSplit, table: pl.DataFrame, raw: Raw) -> Drawn:
     """The numbers of the training's rows and of the test's."""
     if isinstance(split, RowSplit):
         return _any_rows(split, table.height, raw)
@@ -80,21 +73,21 @@ def _rows(split: Split, table: pl.DataFrame, raw: Raw) -> tuple[Array, Array]:
         is_test = cells.is_in(split.test).to_numpy()
     else:
         raise TypeError(f"{split.by} is no split of one table")
-    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    return Drawn(np.flatnonzero(~is_test), np.flatnonzero(is_test))
 
 
-def _any_rows(split: RowSplit, height: int, raw: Raw) -> tuple[Array, Array]:
+def _any_rows(split: RowSplit, height: int, raw: Raw) -> Drawn:
     size = split.test
     if split.like:
         count = len(raw.names(split.like)) if "*" in split.like else raw.table(split.like).height
         if not count:
             raise raw.missing(split.like)
         size = count / (count + height)
-    train, test = _drawn(np.arange(height), size, split.train, split.seed)
-    return (np.sort(train), np.sort(test)) if split.order == "file" else (train, test)
+    train, test = drawn(height, "rows", test=size, train=split.train, seed=split.seed)
+    return Drawn(np.sort(train), np.sort(test)) if split.order == "file" else Drawn(train, test)
 
 
-def _groups(split: GroupSplit, cells: pl.Series) -> tuple[Array, Array]:
+def _groups(split: GroupSplit, cells: pl.Series) -> Drawn:
     values = cells.unique(maintain_order=True)
     if split.groups == "sorted":
         values = values.gather(in_order(values).arg_sort())
@@ -103,16 +96,16 @@ def _groups(split: GroupSplit, cells: pl.Series) -> tuple[Array, Array]:
         numbers, on="value", how="left", nulls_equal=True, maintain_order="left"
     )
     group = rows["number"].to_numpy()
-    train, test = _drawn(np.arange(len(values)), split.test, None, split.seed)
-    return _members(train, group, split.order), _members(test, group, split.order)
+    train, test = drawn(len(values), "groups", test=split.test, seed=split.seed)
+    return Drawn(_members(train, group, split.order), _members(test, group, split.order))
 
 
-def _members(drawn: Array, group: Array, order: str) -> Array:
+def _members(chosen: Array, group: Array, order: str) -> Array:
     """The rows of the groups that were drawn, group by group or as they come."""
-    place = np.full(group.max() + 1, -1)
-    place[drawn] = np.arange(len(drawn))
-    rows = np.flatnonzero(place[group] >= 0)
-    return rows[np.argsort(place[group[rows]], kind="stable")] if order == "shuffled" else rows
+    rank = np.full(group.max() + 1, -1)
+    rank[chosen] = np.arange(len(chosen))
+    rows = np.flatnonzero(rank[group] >= 0)
+    return rows[np.argsort(rank[group[rows]], kind="stable")] if order == "shuffled" else rows
 
 
 def _latest(split: TimeSplit, cells: pl.Series) -> Array:
@@ -142,13 +135,3 @@ def _given(split: GivenSplit, raw: Raw, ids: tuple[str, ...]) -> pl.DataFrame:
             raise TaskError(f"{other} does not have each row of {first} once; download it again")
         table = joined
     return table
-
-
-def _drawn(what: Array, test: float | None, train: float | None, seed: int) -> tuple[Array, Array]:
-    try:
-        train_rows, test_rows = SELECTION.train_test_split(
-            what, test_size=test, train_size=train, random_state=seed
-        )
-    except ValueError as error:
-        raise TaskError(f"recipe.split: {error}; the raw table is not whole") from error
-    return train_rows, test_rows

@@ -90,8 +90,8 @@ def _fields(message: memoryview, wanted: int) -> Iterator[memoryview]:
 
 def _varint(message: memoryview, at: int) -> Varint:
     value = 0
-    for place, byte in enumerate(message[at : at + MAX_VARINT_BYTES]):
-        value |= (byte & 0x7F) << (7 * place)
+    for n, byte in enumerate(message[at : at + MAX_VARINT_BYTES]):
+        value |= (byte & 0x7F) << (7 * n)
         if byte < 0x80:  # noqa: PLR2004 - the eighth bit says that more follows
-            return Varint(value, at + place + 1)
+            return Varint(value, at + n + 1)
     raise ValueError("a number is cut off")
