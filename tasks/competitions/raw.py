@@ -296,6 +296,8 @@ class Raw:
         Raises:
             TaskError: It is missing, or damaged.
         """
+        if "\0" in path:  # of a damaged table; no system has such a file
+            raise self.missing(path)
         try:
             return self._folder.put(path, to, link=link)
         except (FileNotFoundError, NotADirectoryError):
@@ -382,8 +384,13 @@ def unpack(path: Path, target: Path, said: str) -> None:
         if path.name.lower().endswith(".7z"):
             _unpack_7z(path, target, said)
         else:
+
+            def with_room(member: tarfile.TarInfo, into: str) -> tarfile.TarInfo | None:
+                _check_room(member.size, target, said)
+                return tarfile.data_filter(member, into)
+
             with tarfile.open(path) as archive:
-                archive.extractall(target, filter="data")
+                archive.extractall(target, filter=with_room)  # noqa: S202 - which is the usual filter, too
     except DAMAGE as error:
         raise _damaged(said, error) from error
     for place, _, names in os.walk(target):

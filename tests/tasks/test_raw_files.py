@@ -160,6 +160,23 @@ def test_a_second_file_of_the_same_name_is_refused_where_it_is_copied(tmp_path: 
         small.prepared()
 
 
+def test_a_tar_that_says_it_is_larger_than_the_disk_is_refused_before(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("train/a0.jpg")
+    member.size = 1 << 60
+    packed = {"train.csv": TRAIN, "train.tar": member.tobuf() + bytes(1 << 10)}
+    small = Small(tmp_path, plain() + MOVED + SAMPLE, packed)
+    with pytest.raises(TaskError, match=r"train\.tar unpacks to 1099511627776 MiB"):
+        small.prepared()
+
+
+def test_an_id_that_no_file_can_be_called_is_named(tmp_path: Path) -> None:
+    small = Small(tmp_path, plain() + MOVED + SAMPLE, PACKED["folders"])
+    table = small.raw / "train.csv"
+    table.write_text(TRAIN.replace("a0,", "a\0,"), "utf-8")
+    with pytest.raises(TaskError, match="is not among the raw files"):
+        small.prepared()
+
+
 def test_nested_folders_labels_and_new_ids_make_paths(tmp_path: Path) -> None:
     files = """
 [[recipe.files]]
