@@ -74,9 +74,9 @@ def report(
 ) -> CompetitionReport:
     """The report on a measured submission: `earned`, of a file and a time."""
     found = earned(competition, measured, compat=compat, leaderboard=leaderboard)
-    told = dict(found) | {"reason": _encodable(found.reason)}
+    found = found.model_copy(update={"reason": _encodable(found.reason)})
     path = None if submission is None else _encodable(str(submission))
-    return CompetitionReport(**told, created_at=created_at, submission_path=path)
+    return CompetitionReport(**dict(found), created_at=created_at, submission_path=path)
 
 
 def _encodable(text: str | None) -> str | None:

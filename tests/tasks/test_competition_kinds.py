@@ -106,9 +106,10 @@ def test_a_prompt_tells_where_images_lie_without_naming_each(library: Competitio
 def cropped(images: Any, height: float, turn: float, x: int, y: int) -> Any:
     """What lies about the middle, eight by eight, as the collection's images are."""
     steps = (np.arange(8) - 3.5) * height / 8
-    down, right = np.meshgrid(steps, steps, indexing="ij")
-    rows = np.round(SIDE / 2 + y + np.cos(turn) * down - np.sin(turn) * right).astype(int)
-    columns = np.round(SIDE / 2 + x + np.sin(turn) * down + np.cos(turn) * right).astype(int)
+    grid: Any = np.meshgrid(steps, steps, indexing="ij")
+    down, right = grid
+    rows = (SIDE / 2 + y + np.cos(turn) * down - np.sin(turn) * right).round().astype(int)
+    columns = (SIDE / 2 + x + np.sin(turn) * down + np.cos(turn) * right).round().astype(int)
     return images[:, rows.clip(0, SIDE - 1), columns.clip(0, SIDE - 1)].reshape(len(images), -1)
 
 
