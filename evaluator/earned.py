@@ -74,5 +74,11 @@ def report(
 ) -> CompetitionReport:
     """The report on a measured submission: `earned`, of a file and a time."""
     found = earned(competition, measured, compat=compat, leaderboard=leaderboard)
-    path = None if submission is None else str(submission)
+    found = found.model_copy(update={"reason": _encodable(found.reason)})
+    path = None if submission is None else _encodable(str(submission))
     return CompetitionReport(**dict(found), created_at=created_at, submission_path=path)
+
+
+def _encodable(text: str | None) -> str | None:
+    """Text as UTF-8 takes it: a file's name may hold what it does not, and a list name it."""
+    return text and text.encode("utf-8", "replace").decode()

@@ -58,6 +58,11 @@ def read_csv(
             return read_csv(source, name, wanted, max_rows, *types[1:])
         said = str(error).partition("\n")[0]
         raise SubmissionError(f"{name} is not a CSV table in UTF-8: {shown(said)}") from error
+    if missing := [each for each in wanted if each not in table.columns]:
+        raise SubmissionError(  # a line that ends otherwise is none to polars
+            f"{name}: its first line does not end after {listed(missing)}; end lines with a line "
+            "feed, and not with a carriage return alone"
+        )
     if all(column.null_count() for column in table.iter_columns()):
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))
     if types and any(

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from anyio.to_thread import run_sync
 from pydantic import TypeAdapter, ValidationError
 
 from proctor.evaluator.earned import Measured, earned
@@ -98,7 +99,10 @@ async def _earned(work: Work, options: Options) -> Earned:
     try:
         async with work.file(options.path, max_bytes=MAX_BYTES) as file:
             exists = True
-            measured = await in_worker(_measure_file, competition, answers, file, work.compat)
+            with TemporaryDirectory(prefix="proctor-answers-") as place:  # a worker may be killed
+                truth = Path(place, "answers.csv")
+                await run_sync(truth.write_bytes, answers)
+                measured = await in_worker(_measure_file, competition, file, truth, work.compat)
     except SubmissionError as error:
         measured = Measured(None, str(error), exists)
     return earned(competition, measured, compat=work.compat, leaderboard=leaderboard)
@@ -138,13 +142,10 @@ def _declared(task: Task, options: Options) -> tuple[Competition, tuple[float, .
     return competition, leaderboard
 
 
-def _measure_file(competition: Competition, answers: bytes, file: Path, compat: Compat) -> Measured:
+def _measure_file(competition: Competition, file: Path, answers: Path, compat: Compat) -> Measured:
     from proctor.evaluator.competitions import measure  # noqa: PLC0415 - slow to import
 
-    with TemporaryDirectory(prefix="proctor-answers-") as root:
-        truth = Path(root, "answers.csv")
-        truth.write_bytes(answers)
-        return measure(competition, file, truth, compat)
+    return measure(competition, file, answers, compat)
 
 
 def _check_file(competition: Competition, sample: bytes, file: Path) -> None:

@@ -1,4 +1,10 @@
-"""What preparing makes: tables and files for agents, answers for grading, in a new directory."""
+"""What preparing makes: tables and files for agents, answers for grading, in a new directory.
+
+A file's number, times and place on the disk tell when it was written, and so, of raw files that
+were written label by label, what is to be predicted. So agents are given copies, all of one time
+and written in the order of their new names. Only a file that belongs to the training rows alone may
+be a link to the raw one.
+"""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +36,8 @@ from proctor.tasks.formats.reading import leads_out
 ANYBODY_ENTERS, ANYBODY_READS, OWNER_ENTERS = 0o755, 0o644, 0o700
 MOVERS = min(8, os.cpu_count() or 1)
 """Threads: what unpacks, and the system's calls, let others run meanwhile."""
+WHEN = 946_684_800
+"""The time of every file that is copied or unpacked: 2000-01-01, in seconds."""
 AT_ONCE = 256
 """Files to a thread at a time."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -73,8 +81,13 @@ class Output:
         """
         self.add(f"{PUBLIC}/{path}", data)
 
-    def file(self, raw: str, to: str) -> int:
+    def file(self, raw: str, to: str, *, link: bool = False) -> int:
         """Give agents a raw file; returns its size in bytes.
+
+        Args:
+            raw: Its path.
+            to: Where it comes to lie.
+            link: Whether it may be a link: only if it tells nothing of the test's rows.
 
         Raises:
             TaskError: It is missing or damaged, or there is one of that name.
@@ -82,17 +95,24 @@ class Output:
         if self._raw is None:
             raise TypeError("there are no raw files to move")
         try:
-            size = self._raw.put(raw, self._made_room(f"{PUBLIC}/{to}"))
+            place = self._made_room(f"{PUBLIC}/{to}")
+            size = self._raw.put(raw, place, link=link)
         except FileExistsError as error:
             raise TaskError(f"{raw}: there is a file {to} already; give it another name") from error
+        if os.stat(place).st_nlink == 1:  # noqa: PTH116 - of millions of files
+            os.chmod(place, ANYBODY_READS)  # noqa: PTH101
+            os.utime(place, (WHEN, WHEN))
         self._progress.advance(1)
         return size
 
-    def files(self, pairs: Iterable[tuple[str, str]], *, empty: bool = True) -> None:
-        """Give agents raw files, several at a time.
+    def files(
+        self, pairs: Iterable[tuple[str, str]], *, link: bool = False, empty: bool = True
+    ) -> None:
+        """Give agents raw files, several at a time; copies in the order of their new names.
 
         Args:
             pairs: Each one's path, and where it comes to lie.
+            link: As of `file`.
             empty: Whether one may have no bytes.
 
         Raises:
@@ -103,11 +123,12 @@ class Output:
 
         def move(some: Sequence[tuple[str, str]]) -> None:
             for raw, to in some:
-                if not self.file(raw, to) and not empty:
+                if not self.file(raw, to, link=link) and not empty:
                     raise TaskError(f"{raw} is empty; download it again")
 
         with ThreadPoolExecutor(MOVERS) as movers:
-            moves = [movers.submit(move, some) for some in _some(pairs, AT_ONCE)]
+            ordered = pairs if link else sorted(pairs, key=lambda pair: pair[1])
+            moves = [movers.submit(move, some) for some in _some(ordered, AT_ONCE)]
             try:
                 for each in moves:
                     each.result()

@@ -17,7 +17,7 @@ from proctor.schemas.base import Value
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import PREPARED_BY, Definition
 
-RECIPE = 2
+RECIPE = 3
 """The version of the engine that makes the files; another one makes them anew."""
 MANIFEST = "manifest.json"
 PUBLIC, PRIVATE = "public", "private"

@@ -141,7 +141,8 @@ not JSON
 {{"submission_path": "reference.csv"}}
 [1]
 {{"competition_id": "{ONE}", "submission_path": "sample_submission.csv"}}
-{{"competition_id": "{ONE}", "submission_path": "{"x" * 300}.csv"}}"""
+{{"competition_id": "{ONE}", "submission_path": "{"x" * 300}.csv"}}
+{{"competition_id": "{ONE}", "submission_path": "\\ud800\\u0000.csv"}}"""
 
 
 def test_a_bad_line_of_a_list_never_aborts_the_rest(proctor: Proctor, tmp_path: Path) -> None:
@@ -161,8 +162,9 @@ def test_a_bad_line_of_a_list_never_aborts_the_rest(proctor: Proctor, tmp_path: 
         (False, False, False),
         (True, True, False),
         (True, False, False),
+        (False, False, False),
     ]
-    assert (found.total_runs, found.total_runs_with_submissions) == (6, 4)
+    assert (found.total_runs, found.total_runs_with_submissions) == (7, 4)
     assert (found.total_valid_submissions, found.total_gold_medals, found.total_medals) == (2, 1, 1)
     assert found.competition_reports[1].submission_path is None
     assert {each.line: each.competition_id for each in found.ungraded} == {

@@ -51,7 +51,7 @@ def scored(tmp_path: Path) -> Any:
     def score(
         task: Competition, submission: str, answers: str = ANSWERS, compat: Compat = "strict"
     ) -> Measured:
-        (tmp_path / "submission.csv").write_text(submission, "utf-8")
+        (tmp_path / "submission.csv").write_text(submission, "utf-8", newline="")
         (tmp_path / "answers.csv").write_text(answers, "utf-8")
         return measure(task, tmp_path / "submission.csv", tmp_path / "answers.csv", compat)
 
@@ -77,6 +77,7 @@ def test_rows_may_come_in_any_order_with_further_columns_and_blank_lines(scored:
         ("id,target\na,1\nb,nan\nc,inf\nd,1\n", "2 of 4 values of target"),
         ("id,target\na,1\nb,high\nc,1\nd,1\n", "no finite numbers: 'high'"),
         ("id,target\na,1\nb,1,2\nc,1\nd,1\n", "not a CSV table"),
+        ("id,target\ra,1\rb,1\rc,1\rd,1\r", "'target'; end lines with a line feed"),
         ('id,target\na,1\nb,"1\nc,1\nd,1\n', "not a CSV table|missing"),
         ("id,target\na,1\nb,2\nc,1\nd,1\n", "1 rows have values above 1"),
     ],
@@ -367,7 +368,7 @@ def test_any_order_of_any_ids_comes_back_into_that_of_the_answers(
     found = read_csv(table(shuffled), "table", ["id", "target"], 1000)
     form = Form(ids=("id",), targets=("target",))
     wanted = [str(n) for n in range(len(ids))]
-    if len({int(i) if i.lstrip("-").isdecimal() else i for i in ids}) == len(ids):
+    if len({int(i) if i.removeprefix("-").isdecimal() else i for i in ids}) == len(ids):
         assert aligned(found, answers, form, "table")["target"].to_list() == wanted
 
 

@@ -29,6 +29,7 @@ from proctor.evaluator.earned import report
 from proctor.schemas.competition import Compat
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions.definition import read_definition
+from proctor.tasks.competitions.output import WHEN
 from proctor.tasks.competitions.preparing.prepare import prepare
 from proctor.tasks.competitions.raw.tfrecords import texts
 
@@ -180,16 +181,33 @@ def test_raw_files_that_were_unpacked_by_hand_serve_as_well(tmp_path: Path, name
     test_agents_get_exactly_these_files(made)
 
 
-def test_no_inode_tells_a_dog_from_a_cat(tmp_path: Path) -> None:
-    raw = Raw(tmp_path / "raw")
-    for name in (f"{kind}.{n}.jpg" for kind in ("cat", "dog") for n in range(20)):
-        raw.put(f"train/{name}", name.encode())
-    definition = read_definition(KAGGLE / "dogs-vs-cats-redux-kernels-edition")
-    place = prepare(definition, tmp_path / "data", raw=raw.place)
-    known = {path.stat().st_ino for path in raw.place.glob("train/*")}
-    shown = {path.stat().st_ino for path in place.glob("public/test/*")}
-    assert len(shown) == 4
-    assert not known & shown
+@pytest.mark.parametrize(
+    ("name", "folders"),
+    [
+        ("aerial-cactus-identification", ["test"]),
+        ("denoising-dirty-documents", ["test"]),
+        ("dogs-vs-cats-redux-kernels-edition", ["test"]),
+        ("leaf-classification", ["images"]),
+        ("mlsp-2013-birds", ["essential_data/src_wavs", "supplemental_data/spectrograms"]),
+        ("siim-isic-melanoma-classification", ["test", "jpeg/test"]),
+        ("the-icml-2013-whale-challenge-right-whale-redux", ["test2"]),
+    ],
+)
+def test_no_inode_and_no_time_tells_a_dog_from_a_cat(
+    tmp_path: Path, name: str, folders: list[str]
+) -> None:
+    BUILDERS[name](raw := Raw(tmp_path / "raw"))
+    for path in list(raw.place.glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(raw.place)
+        path.unlink()
+    place = prepare(read_definition(KAGGLE / name), tmp_path / "data", raw=raw.place)
+    known = {path.stat().st_ino for path in raw.place.rglob("*")}
+    for folder in folders:
+        infos = [path.stat() for path in place.glob(f"public/{folder}/*")]
+        assert len(infos) > 1
+        assert not known & {each.st_ino for each in infos}
+        assert {each.st_mtime for each in infos} == {WHEN}
 
 
 # Raw files that are wrong

@@ -216,6 +216,14 @@ def test_a_description_tells_of_training_rows_only(
     assert again.description == definition.description
 
 
+def test_a_columns_name_stays_code_in_the_description(
+    make: Callable[..., Definition], table: Path
+) -> None:
+    said = table.read_text("utf-8").replace("churned", "left` | **us**", 1)
+    table.write_text(said, "utf-8")
+    assert "`left  \\| **us**` is to be predicted" in make("left` | **us**").description
+
+
 def test_a_description_may_be_edited_and_a_split_or_table_may_not(
     make: Callable[..., Definition], tmp_path: Path
 ) -> None:
@@ -293,6 +301,7 @@ def only(text: str) -> Callable[[str], str]:
         (only("a;churned\n1;2\n"), {}, "columns stand apart by ';'"),
         (only("1,0\n2,1\n"), {}, "no header: its first line is '1', '0'"),
         (only(",churned\n1,2\n"), {}, "column 1 has no name"),
+        (only('"a\n# b",churned\n1,2\n'), {}, "name 'a\\n# b' holds a line break"),
         (only("churned,churned\n1,2\n"), {}, "stands twice"),
         (only("a,churned\n1,2,3\n"), {}, "in line 2 has 3 of 2 cells"),
         (only("a,churned\n1\n"), {}, "in line 2 has 1 of 2 cells"),

@@ -3,6 +3,7 @@
 import importlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -31,6 +32,7 @@ from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions import kaggle_modules, prepared
 from proctor.tasks.competitions.definition import Definition
 from proctor.tasks.competitions.library import Competitions
+from proctor.tasks.competitions.output import WHEN
 from proctor.tasks.competitions.prepared import is_whole, place_of
 from proctor.tasks.competitions.raw.files import Raw
 
@@ -110,14 +112,69 @@ def test_files_move_with_their_rows_from_folders_and_archives_alike(
 
 def test_files_are_linked_where_others_may_read_them_and_else_copied(tmp_path: Path) -> None:
     small = Small(tmp_path, plain() + MOVED + SAMPLE, PACKED["folders"])
-    (small.raw / "train/a0.jpg").chmod(0o600)
+    secret, *others = [small.raw / f"train/{each}.jpg" for each in TRAIN_IDS]
+    secret.chmod(0o600)
+    train = small.prepared() / "public/train"
+    assert all((train / each.name).samefile(each) for each in others)
+    copy = train / secret.name
+    assert not copy.samefile(secret)
+    assert copy.stat().st_mode & 0o777 == 0o644
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert copy.read_text() == secret.read_text()
+
+
+@pytest.mark.parametrize("how", PACKED)
+def test_no_number_and_no_time_of_a_tests_file_tells_when_the_raw_one_was_written(
+    tmp_path: Path, how: str
+) -> None:
+    files = """
+[[recipe.files]]
+part = "test"
+raw = "train/{id}.jpg"
+to = "test/{id}.jpg"
+[[recipe.files]]
+part = "all"
+raw = "train/{id}.jpg"
+to = "pool/{id}.jpg"
+"""
+    small = Small(tmp_path, plain("copy = ['train/']\n") + files + SAMPLE, PACKED[how])
+    given = [path for path in small.raw.rglob("*") if path.is_file()]
+    for n, path in enumerate(given):
+        os.utime(path, (n, n))
     public = small.prepared() / "public"
-    found = {path.stem: path for path in public.rglob("*.jpg")}
-    assert found["a1"].samefile(small.raw / "train/a1.jpg")
-    assert not found["a0"].samefile(small.raw / "train/a0.jpg")
-    assert found["a0"].stat().st_mode & 0o777 == 0o644
-    assert (small.raw / "train/a0.jpg").stat().st_mode & 0o777 == 0o600
-    assert found["a0"].read_text() == "image a0"
+    for folder, count in (("test", 5), ("pool", 20), ("train", 20)):
+        infos = [path.stat() for path in sorted(public.glob(f"{folder}/*.jpg"))]
+        assert len(infos) == count
+        assert not {each.st_ino for each in infos} & {path.stat().st_ino for path in given}
+        assert {(each.st_atime, each.st_mtime, each.st_mode) for each in infos} == {
+            (WHEN, WHEN, stat.S_IFREG | 0o644)
+        }
+        changed = [each.st_ctime_ns for each in infos]
+        assert changed == sorted(changed)
+
+
+def test_a_second_file_of_the_same_name_is_refused_where_it_is_copied(tmp_path: Path) -> None:
+    twice = MOVED.replace("test/{id}.jpg", "test/one.jpg")
+    small = Small(tmp_path, plain() + twice + SAMPLE, PACKED["folders"])
+    with pytest.raises(TaskError, match=r"there is a file test/one\.jpg already"):
+        small.prepared()
+
+
+def test_a_tar_that_says_it_is_larger_than_the_disk_is_refused_before(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("train/a0.jpg")
+    member.size = 1 << 60
+    packed = {"train.csv": TRAIN, "train.tar": member.tobuf() + bytes(1 << 10)}
+    small = Small(tmp_path, plain() + MOVED + SAMPLE, packed)
+    with pytest.raises(TaskError, match=r"train\.tar unpacks to 1099511627776 MiB"):
+        small.prepared()
+
+
+def test_an_id_that_no_file_can_be_called_is_named(tmp_path: Path) -> None:
+    small = Small(tmp_path, plain() + MOVED + SAMPLE, PACKED["folders"])
+    table = small.raw / "train.csv"
+    table.write_text(TRAIN.replace("a0,", "a\0,"), "utf-8")
+    with pytest.raises(TaskError, match="is not among the raw files"):
+        small.prepared()
 
 
 def test_nested_folders_labels_and_new_ids_make_paths(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def description(
         train: The rows that agents see the target of; nothing is said of others.
     """
     (id_column,) = file.form.ids
-    target = file.form.true_columns[0]
+    named = _cell(id_column)
+    target = _cell(file.form.true_columns[0])
     rows = "\n".join(
         f"| `{_cell(c.name)}` | {_type(c)} | {c.null_count() / len(c):.1%} | {_values(c)} |"
         for c in train.iter_columns()
@@ -64,7 +65,7 @@ def description(
     return f"""Each row is one case. For the rows of `test.csv`, `{target}` is to be predicted.
 {_parting(split)}{_meaning(target, positive)}
 
-`{id_column}` names a row. The other columns, as they are in the {train.height} rows of `train.csv`:
+`{named}` names a row. The other columns, as they are in the {train.height} rows of `train.csv`:
 
 | column | type | missing | values |
 |---|---|---|---|
@@ -73,7 +74,7 @@ def description(
 
 
 def _parting(split: SourceSplit) -> str:
-    column = split.column
+    column = _cell(split.column)
     return {
         "rows": "Those were drawn at random.",
         "group": f"No `{column}` of the test is in `train.csv`, too.",

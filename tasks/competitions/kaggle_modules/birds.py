@@ -74,8 +74,8 @@ def prepare(raw: Raw, out: Output) -> None:
     out.write(ESSENTIAL + NAMES, names.encoded())
     out.file(ROOT + ESSENTIAL + "species_list.txt", ESSENTIAL + "species_list.txt")
     stems = {line.value for line in names.lines}
-    for stem in sorted(stems):
-        out.file(f"{ROOT}{ESSENTIAL}src_wavs/{stem}.wav", f"{ESSENTIAL}src_wavs/{stem}.wav")
+    sounds = [f"{ESSENTIAL}src_wavs/{stem}.wav" for stem in stems]
+    out.files((ROOT + path, path) for path in sounds)
     _supplement(raw, numbers, stems, out)
     answers = pl.DataFrame(list(_answers(labels, test)), schema=["Id", "Probability"], orient="row")
     out.answers(answers)
@@ -113,9 +113,9 @@ def _supplement(raw: Raw, numbers: Mapping[str, int], stems: set[str], out: Outp
             out.write(to, text.about(numbers).encoded())
         else:
             out.file(path, to)
-    for path in raw.names(f"{ROOT}{SUPPLEMENTAL}*/*"):
-        if PurePosixPath(path).stem in stems:
-            out.file(path, path.removeprefix(ROOT))
+    pictures = raw.names(f"{ROOT}{SUPPLEMENTAL}*/*")
+    kept = [path for path in pictures if PurePosixPath(path).stem in stems]
+    out.files((path, path.removeprefix(ROOT)) for path in kept)
 
 
 def _read(raw: Raw, path: str) -> Text:

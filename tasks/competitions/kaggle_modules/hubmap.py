@@ -31,10 +31,9 @@ def prepare(raw: Raw, out: Output) -> None:
     out.file(INFORMATION, INFORMATION)
     for scan in table[train]["id"]:
         for ending in (*GIVEN, OUTLINES):
-            out.file(f"train/{scan}{ending}", f"train/{scan}{ending}")
-    for scan in scans["id"]:
-        for ending in GIVEN:
-            out.file(f"train/{scan}{ending}", f"test/{scan}{ending}")
+            out.file(f"train/{scan}{ending}", f"train/{scan}{ending}", link=True)
+    named = [f"{scan}{ending}" for scan in scans["id"] for ending in GIVEN]
+    out.files((f"train/{name}", f"test/{name}") for name in named)
     out.answers(scans.select("id", pl.col("encoding").alias("predicted"), "height", "width"))
     out.sample(scans.select("id", pl.lit("").alias("predicted")))
 

@@ -30,12 +30,15 @@ def prepare(raw: Raw, out: Output) -> None:
     out.table("train.csv", train)
     out.table("test.csv", test.select(TEST_COLUMNS))
     for part, rows in (("train", train), ("test", test)):
-        for name in rows[ID]:
-            out.file(f"train/{name}.dcm", f"{part}/{name}.dcm")
-            out.file(f"jpeg/train/{name}.jpg", f"jpeg/{part}/{name}.jpg")
+        for folder, ending in (("", ".dcm"), ("jpeg/", ".jpg")):
+            pairs = [
+                (f"{folder}train/{name}{ending}", f"{folder}{part}/{name}{ending}")
+                for name in rows[ID]
+            ]
+            out.files(pairs, link=part == "train")
     kept = [path for path in raw.names(RECORDS) if path not in TEST_RECORDS]
     for number, path in enumerate(kept):
         records = PurePosixPath(path).stem.partition("-")[2]
-        out.file(path, f"tfrecords/train{number:02}-{records}.tfrec")
+        out.file(path, f"tfrecords/train{number:02}-{records}.tfrec", link=True)
     out.answers(test.select(ID, TARGET))
     out.sample(test.select(ID, pl.lit(0).alias(TARGET)))

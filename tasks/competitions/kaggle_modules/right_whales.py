@@ -48,11 +48,9 @@ def prepare(raw: Raw, out: Output) -> None:
         )
     train = [clip for clip in clips if clip.day in days[:TRAINING_DAYS]]
     test = [clip for clip in clips if clip.day not in days[:TRAINING_DAYS]]
-    for clip in train:
-        out.file(clip.path, clip.path)
+    out.files(((clip.path, clip.path) for clip in train), link=True)
     names = [f"{clip.stem}_Test{number}.aif" for number, clip in enumerate(test)]
-    for clip, name in zip(test, names, strict=True):
-        out.file(clip.path, f"test2/{name}")
+    out.files((clip.path, f"test2/{name}") for clip, name in zip(test, names, strict=True))
     out.answers(pl.DataFrame({"clip": names, "probability": [clip.label for clip in test]}))
     out.sample(pl.DataFrame({"clip": names, "probability": [0] * len(test)}), file=SAMPLE)
 

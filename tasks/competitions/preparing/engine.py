@@ -208,11 +208,11 @@ class _Following:
         ).unique(maintain_order=True)
         if spec.to.endswith("/"):
             found = [each for raw, to in pairs.iter_rows() for each in self.listed(raw, to, spec)]
-            self.out.files(found)
+            self.out.files(found, link=spec.part == "train")
         else:
             has, optional = self.raw.has, spec.optional
             rows_of = (pair for pair in pairs.iter_rows() if not optional or has(pair[0]))
-            self.out.files(rows_of, empty=False)
+            self.out.files(rows_of, link=spec.part == "train", empty=False)
 
     def listed(self, raw: str, to: str, spec: Files) -> Iterator[tuple[str, str]]:
         """What a folder holds, or what a pattern finds, and where in a folder it comes to lie."""
@@ -224,11 +224,12 @@ class _Following:
             yield name, to + name.removeprefix(start)
 
     def copy(self, path: str) -> None:
-        """Give agents raw files as they are."""
-        names = self.raw.names(path) if "*" in path or path.endswith("/") else (path,)
+        """Give agents raw files as they are; of one alone, its time tells nothing."""
+        several = "*" in path or path.endswith("/")
+        names = self.raw.names(path) if several else (path,)
         if not names:
             raise self.raw.missing(path)
-        self.out.files((name, name) for name in left(names, self.recipe.but))
+        self.out.files(((name, name) for name in left(names, self.recipe.but)), link=not several)
 
     def _own_columns(self, part: Part) -> tuple[str, ...]:
         """A part's columns that were not made."""

@@ -64,7 +64,7 @@ class Zip:
                 return
             yield self._sorted[n]
 
-    def put(self, name: str, to: str) -> int:
+    def put(self, name: str, to: str, *, link: bool) -> int:  # noqa: ARG002 - it is no file yet
         """Unpack a member; what is locked with a password counts as damaged."""
         member = self._members.get(name)
         if member is None:
@@ -95,8 +95,13 @@ def unpack(path: Path, target: Path, said: str) -> None:
         if path.name.lower().endswith(".7z"):
             _unpack_7z(path, target, said)
         else:
+
+            def with_room(member: tarfile.TarInfo, into: str) -> tarfile.TarInfo | None:
+                _check_room(member.size, target, said)
+                return tarfile.data_filter(member, into)
+
             with tarfile.open(path) as archive:
-                archive.extractall(target, filter="data")
+                archive.extractall(target, filter=with_room)  # noqa: S202 - which is the usual filter, too
     except DAMAGE as error:
         raise _damaged(said, error) from error
     for place, _, names in os.walk(target):

@@ -1,7 +1,7 @@
 """Raw files: found in a folder, and in archives that lie in it as if they had been unpacked.
 
-Whatever is handed on goes straight to its place: linked where that can be, or else written once.
-Nothing here trusts an archive, or where a link leads.
+Whatever is handed on goes straight to its place: linked where that may and can be, or else written
+once. Nothing here trusts an archive, or where a link leads.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.raw.archives import ARCHIVES, NOT_DATA, Zip, stem_of, unpack
+from proctor.tasks.competitions.raw.archives import ARCHIVES, CHUNK, NOT_DATA, Zip, stem_of, unpack
 from proctor.tasks.competitions.raw.cells import read_table
 
 DEPTH = 1
@@ -36,10 +36,16 @@ class Store(Protocol):
         """The names of all files, at any depth, that start so; whole names of folders do."""
         ...
 
-    def put(self, name: str, to: str) -> int:
+    def put(self, name: str, to: str, *, link: bool) -> int:
         """Make the file appear at `to`, where nothing is; returns its size in bytes.
 
+        Args:
+            name: Its name here.
+            to: The place.
+            link: Whether it may be the same file, which has the number and the times of this one.
+
         Raises:
+            FileExistsError: Something is there.
             FileNotFoundError: There is none of that name.
             TaskError: It is damaged, or must not be read.
         """
@@ -73,12 +79,16 @@ class Folder:
                 if name not in NOT_DATA:
                     yield name if inside == "." else f"{inside}/{name}"
 
-    def put(self, name: str, to: str) -> int:
-        """Link the file, or copy it where that cannot be, or others could not read it."""
+    def put(self, name: str, to: str, *, link: bool) -> int:
+        """Link the file, or copy it where that may not or cannot be, or others could not read it.
+
+        Every byte of a copy is written: what shares the disk's blocks with the old file still
+        tells whoever asks for their numbers (FIEMAP) in which order the old ones were written.
+        """
         source, info = self._resolved(name)
         if not stat.S_ISREG(info.st_mode):
             raise FileNotFoundError(name)
-        if info.st_mode & stat.S_IROTH:
+        if link and info.st_mode & stat.S_IROTH:
             try:
                 os.link(source, to)
             except FileExistsError:
@@ -87,9 +97,9 @@ class Folder:
                 pass
             else:
                 return info.st_size
-        shutil.copyfile(source, to)
-        os.chmod(to, 0o644)  # noqa: PTH101 - of millions of files
-        return info.st_size
+        with open(source, "rb") as old, open(to, "xb") as new:  # noqa: PTH123
+            shutil.copyfileobj(old, new, CHUNK)
+            return new.tell()
 
     def resolved(self, name: str) -> Path:
         """Where a file really lies.
@@ -200,22 +210,29 @@ class Raw:
         target = self._scratch / "members" / path
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.put(path, str(target))
+            self.put(path, str(target), link=True)
         return target
 
-    def put(self, path: str, to: str) -> int:
+    def put(self, path: str, to: str, *, link: bool) -> int:
         """Make a raw file appear at `to`; returns its size in bytes.
+
+        Args:
+            path: Its path.
+            to: The place.
+            link: As a store's.
 
         Raises:
             TaskError: It is missing, or damaged.
         """
+        if "\0" in path:  # of a damaged table; no system has such a file
+            raise self.missing(path)
         try:
-            return self._folder.put(path, to)
+            return self._folder.put(path, to, link=link)
         except (FileNotFoundError, NotADirectoryError):
             pass
         for prefix, store in self._archives:
             if path.startswith(prefix) and path[len(prefix) :] in store:
-                return store.put(path[len(prefix) :], to)
+                return store.put(path[len(prefix) :], to, link=link)
         raise self.missing(path)
 
     def missing(self, path: str) -> TaskError:
@@ -272,7 +289,7 @@ class Raw:
         for name in sorted(each for each in store.names("") if each.lower().endswith(ARCHIVES)):
             nested = self._scratch / "archives" / str(len(found)) / PurePosixPath(name).name
             nested.parent.mkdir(parents=True)
-            store.put(name, str(nested))
+            store.put(name, str(nested), link=True)
             self._open(nested, folder + name, found, depth + 1)
 
     def _store_of(self, path: Path, inside: str) -> Store:
@@ -300,9 +317,9 @@ class Renamed(NamedTuple):
         """Its name, if it begins so."""
         return iter([self.name] if self.name.startswith(start) else [])
 
-    def put(self, name: str, to: str) -> int:  # noqa: ARG002 - there is only one
+    def put(self, name: str, to: str, *, link: bool) -> int:  # noqa: ARG002 - there is only one
         """Make it appear at `to`."""
-        return self.store.put(self.was, to)
+        return self.store.put(self.was, to, link=link)
 
 
 def _without_its_folder(inside: str, folder: str, store: Store) -> list[Mounted]:

@@ -33,6 +33,7 @@ CODE = r"^\s*[+-]?(0\d|\d{19})"
 """Digits that are no number: they begin with a zero, or a 64-bit integer cannot hold them."""
 TIME = re.compile(r"\d{4}(?:[-/.]\d\d(?:[-/.]\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?)?)?")
 """Texts that stand in the order of time when they stand in their own."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -98,6 +99,11 @@ def read_table(path: Path, drop: Sequence[str] = (), used: Sequence[str] = ()) -
     if missing := [each for each in (*used, *drop) if each not in table.columns]:
         raise TaskError(f"{path}: no column {listed(missing)}; it has {listed(table.columns, 20)}")
     table = table.drop(drop)
+    if odd := [each for each in table.columns if CONTROL.search(each)]:
+        raise TaskError(
+            f"{path}: the column's name {odd[0]!r} holds a line break or another control "
+            "character, which instructions cannot show; name it in one line"
+        )
     table = _typed(table) if is_csv else _plain(table, path)
     if not table.height:
         raise TaskError(f"{path}: it has no rows below its header")
