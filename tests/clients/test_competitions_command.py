@@ -74,6 +74,11 @@ def test_a_result_has_what_it_earned_by_which_rule_and_can_be_verified(
         "upstream"
     )
     assert "DIFFERS" not in proctor("verify", str(path))
+    document = json.loads(path.read_text())
+    document["evaluation"]["competition"] |= {"score": 0.5, "rank": 9}
+    path.write_text(json.dumps(document), "utf-8")
+    told = proctor("verify", str(path), expect=1)
+    assert "competition.score: 0.5 is 1.0; competition.rank: 9 is 1" in told
     assert "any medal" in proctor("report", "done")
     found = json.loads(proctor("competitions", "report", "done", "--json"))["records"]
     these = next(each for each in found if each["split"] == "these")
