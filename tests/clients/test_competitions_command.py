@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from fastmcp.client.transports import StdioTransport
 
 from proctor.clients.reports.rows import row_of
 from proctor.schemas.result import RunResult
-from proctor.tasks.competitions.library import Competitions
+from proctor.tasks.competitions.library import KAGGLE, Competitions
 
 ONE = "cell-samples"
 
@@ -109,6 +110,21 @@ def test_competitions_are_listed_shown_and_prepared(proctor: Any, tmp_path: Path
     assert "nuclei" in proctor("competitions", "show", ONE)
     place = proctor("competitions", "prepare", ONE, "--data", str(tmp_path / "other")).strip()
     assert Path(place, "public", "train.csv").exists()
+
+
+def test_own_competitions_are_listed_and_checked_without_a_download(
+    proctor: Any, tmp_path: Path
+) -> None:
+    for name in ("AI4Code", "spooky-author-identification"):
+        shutil.copytree(KAGGLE / name, tmp_path / "own" / name)
+    empty = ("--tasks", "own")
+    rows = json.loads(proctor("tasks", "list", *empty, "--json"))
+    assert [(each["id"], each["points"]) for each in rows] == [
+        ("competition/AI4Code", 100), ("competition/spooky-author-identification", 100)
+    ]  # fmt: skip
+    told = proctor("tasks", "check", *empty, expect=2)
+    assert "competition/AI4Code is left out, as it is not supported yet" in told
+    assert "spooky-author-identification is left out, as it would have to be downloaded" in told
 
 
 def test_runs_take_competitions_only_where_they_are_asked_for(proctor: Any) -> None:
