@@ -6,7 +6,7 @@ from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
-from proctor.evaluator.medals import award, standing, told_direction
+from proctor.evaluator.medals import award, standing, thresholds_of, told_direction
 from proctor.schemas.competition import Compat, Competition, CompetitionReport, Earned
 
 
@@ -34,9 +34,9 @@ def earned(
         leaderboard: All its scores, best first; none where they are not known.
     """
     lower = competition.lower_is_better
-    if compat == "upstream" and leaderboard:
-        lower = told_direction(leaderboard)
     medals, score = competition.medals, measured.score
+    if compat == "upstream" and leaderboard and thresholds_of(leaderboard) == medals:
+        lower = told_direction(leaderboard)  # another leaderboard says nothing of these medals
     won = award(score, medals, lower_is_better=lower)
     stands = None
     if score is not None and not isnan(score) and leaderboard:

@@ -15,6 +15,7 @@ from proctor.evaluator.provenance import code_digest
 from proctor.evaluator.scoring import result_of, totals
 from proctor.evaluator.signing import signature_problem
 from proctor.sandbox_backends.base import Backend
+from proctor.schemas.competition import Earned
 from proctor.schemas.errors import ProctorError, SessionError, TaskError
 from proctor.schemas.grade import CriterionResult, Grade, Score
 from proctor.schemas.rubric import Criterion, PenaltyWhen
@@ -184,6 +185,8 @@ async def _again(stated: Grade, stored: StoredSession, task: Task, backend: Back
         if id_ in said
         and (said[id_].state, said[id_].earned) != (found[id_].state, found[id_].earned)
     ]
+    if stated.competition != again.competition:
+        other += _otherwise_earned(stated.competition, again.competition)
     if other or set(found) != set(said):
         return Check(name, "DIFFERS", "; ".join(other) or "other criteria")
     return Check(
@@ -191,3 +194,11 @@ async def _again(stated: Grade, stored: StoredSession, task: Task, backend: Back
         "ok",
         f"{len(found)} criteria" + (f", {len(judged)} left to a judge" if judged else ""),
     )
+
+
+def _otherwise_earned(stated: Earned | None, again: Earned | None) -> list[str]:
+    """What a competition's submission earned other than was said, field by field."""
+    if stated is None or again is None:
+        return [f"competition: {'nothing' if again is None else 'something'} was earned"]
+    said, found = stated.model_dump(mode="json"), again.model_dump(mode="json")
+    return [f"competition.{k}: {said[k]} is {found[k]}" for k in found if said[k] != found[k]]

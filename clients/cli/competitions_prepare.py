@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from proctor.clients.cli.competitions_bars import Bar
+    from proctor.tasks.competitions.library import Competitions
 
 PANEL = "Raw files, of Kaggle's competitions"
 FAILED, STOPPED = 1, 130
@@ -98,8 +99,10 @@ def prepare_competitions(
     """Make competitions' files, which for Kaggle's are downloaded before.
 
     Runs do so, too, when they first need them. Prints where they are; exit code 1 if one failed.
+    What is not supported yet is left out of splits and lists, and fails where it is named.
     """
-    ids = chosen_ids(competitions_in(data, tasks), names, choice)
+    library = competitions_in(data, tasks)
+    ids = _supported(library, chosen_ids(library, names, choice), names or ())
     if how.raw is not None and not how.raw.is_dir():
         usage_error(f"--raw: there is no folder {how.raw}")
     code = _prepare_all(ids, partial(_prepare_one, data, tasks, how, alone=len(ids) == 1), jobs)
@@ -107,6 +110,28 @@ def prepare_competitions(
         sys.stdout.flush()
         os._exit(code)  # threads that have not ended by now would be waited for
     raise typer.Exit(code)
+
+
+def _supported(
+    library: "Competitions", ids: "Sequence[str]", names: "Sequence[str]"
+) -> "Sequence[str]":
+    """The ids but for those that cannot be prepared and were not named; tells of each."""
+    from proctor.schemas.errors import TaskError
+
+    named = {each.removeprefix("competition/") for each in names}
+    left: list[str] = []
+    for each in ids:
+        try:
+            why = library.definition(each).file.unsupported
+        except TaskError:  # which preparing it will tell
+            why = ""
+        if why and each not in named:
+            complain(f"proctor: {each} is left out, as it is not supported yet: {why}")
+        else:
+            left.append(each)
+    if not left:
+        usage_error("no competition is left of what was asked for")
+    return left
 
 
 def _prepare_all(ids: "Sequence[str]", prepare: "Callable[[str, Bar], Path]", jobs: int) -> int:

@@ -131,8 +131,8 @@ def _download(definition: "Definition", folder: Path) -> None:
 def catalog_of(sources: Sequence[Path] | None, data: Path | None = None) -> "Catalog":
     """The catalog that ``--tasks`` asks for; tasks that cannot be read are complained of.
 
-    Competitions are prepared in `data`: the bundled ones when they are asked for by their ids,
-    those of ``--tasks`` at once, as they are on offer with its other tasks.
+    Competitions are prepared in `data` when they are asked for by their ids; those of ``--tasks``
+    are on offer with its other tasks.
     """
     from proctor.tasks.catalog import Catalog
 

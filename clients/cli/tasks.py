@@ -11,6 +11,7 @@ from proctor.clients.cli.options import (
     JsonOption,
     TasksOption,
     catalog_of,
+    complain,
     usage_error,
 )
 from proctor.clients.cli.sandboxes import SandboxOptions, backend_of, with_sandbox_options
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from proctor.evaluator.probes import ProbeRun
     from proctor.schemas.grade import Score
     from proctor.schemas.task import Task
+    from proctor.tasks.catalog import Catalog
     from proctor.tasks.check import Finding
 
 app = typer.Typer(help="List, show and check tasks.", no_args_is_help=True)
@@ -51,22 +53,29 @@ def list_tasks(*, tasks: TasksOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         rows = [
             {
-                "id": task.id,
-                "title": task.title,
-                "kind": task.kind,
-                "description": task.description,
-                "points": task.rubric.points_possible,
+                "id": card.id,
+                "title": card.title,
+                "kind": card.kind,
+                "description": card.description,
+                "points": _points(catalog, card.id),
             }
-            for task in catalog
+            for card in catalog.cards()
         ]
         print(json.dumps(rows, indent=2))
     else:
         table = Table("task", "title", "kind", "points", box=None)
-        for task in catalog:
-            table.add_row(task.id, task.title, task.kind, f"{task.rubric.points_possible:g}")
+        for card in catalog.cards():
+            table.add_row(card.id, card.title, card.kind, f"{_points(catalog, card.id):g}")
         Console().print(table)
     if catalog.problems:
         raise typer.Exit(1)
+
+
+def _points(catalog: "Catalog", task_id: str) -> float:
+    """What a task is worth; competitions are not prepared for it."""
+    from proctor.tasks.competitions.task import POINTS
+
+    return catalog[task_id].rubric.points_possible if catalog.at_hand(task_id) else POINTS
 
 
 @app.command("show")
@@ -137,7 +146,7 @@ def check_tasks(
 
     catalog = catalog_of(tasks)
     try:
-        chosen = [catalog[task_id] for task_id in task_ids] if task_ids else list(catalog)
+        chosen = [catalog[task_id] for task_id in task_ids or _ready(catalog)]
     except TaskError as error:
         usage_error(str(error))
     if not chosen and not catalog.problems:
@@ -165,6 +174,20 @@ def check_tasks(
         print(f"{len(chosen)} tasks, {len(findings)} findings, {failed} failed{unreadable}")
     if failed or broken:
         raise typer.Exit(1)
+
+
+def _ready(catalog: "Catalog") -> "list[str]":
+    """All tasks but for competitions that cannot be prepared without downloading; tells of each."""
+    found: list[str] = []
+    for task_id in catalog.ids:
+        library = catalog.competitions
+        if library is None or catalog.at_hand(task_id) or library.is_ready(task_id):
+            found.append(task_id)
+        else:
+            why = library.definition(task_id).file.unsupported
+            said = f"is not supported yet: {why}" if why else "would have to be downloaded first"
+            complain(f"proctor: {task_id} is left out, as it {said}")
+    return found
 
 
 async def _check(

@@ -161,7 +161,8 @@ class Competitions:
                 )
             except OSError as error:
                 raise TaskError(
-                    f"{definition.task_id} cannot be prepared in {self.data}: {error.strerror}; "
+                    f"{definition.task_id} cannot be prepared in {self.data}: "
+                    f"{error.strerror or error}; "  # polars' own errors have no strerror
                     "choose another place with --data"
                 ) from error
         if raw is None and not self._keep_raw:

@@ -36,6 +36,7 @@ STEPS = {
 }
 """The criteria with their points; nothing is required for another, so that a hand-in which cannot
 be scored is invalid throughout."""
+POINTS = float(sum(points for points, _ in STEPS.values()))
 
 
 def task_of(definition: Definition, place: Path) -> Task:

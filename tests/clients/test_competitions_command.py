@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastmcp.client.transports import StdioTransport
 
 from proctor.clients.reports.rows import row_of
 from proctor.schemas.result import RunResult
+from proctor.tasks.competitions.library import KAGGLE
 
 ONE = "cell-samples"
 
@@ -45,6 +47,11 @@ def test_a_result_has_what_it_earned_by_which_rule_and_can_be_verified(
         "upstream"
     )
     assert "DIFFERS" not in proctor("verify", str(path))
+    document = json.loads(path.read_text())
+    document["evaluation"]["competition"] |= {"score": 0.5, "rank": 9}
+    path.write_text(json.dumps(document), "utf-8")
+    told = proctor("verify", str(path), expect=1)
+    assert "competition.score: 0.5 is 1.0; competition.rank: 9 is 1" in told
     assert "any medal" in proctor("report", "done")
     found = json.loads(proctor("competitions", "report", "done", "--json"))["records"]
     these = next(each for each in found if each["split"] == "these")
@@ -75,6 +82,21 @@ def test_competitions_are_listed_shown_and_prepared(proctor: Any, tmp_path: Path
     assert "nuclei" in proctor("competitions", "show", ONE)
     place = proctor("competitions", "prepare", ONE, "--data", str(tmp_path / "other")).strip()
     assert Path(place, "public", "train.csv").exists()
+
+
+def test_own_competitions_are_listed_and_checked_without_a_download(
+    proctor: Any, tmp_path: Path
+) -> None:
+    for name in ("AI4Code", "spooky-author-identification"):
+        shutil.copytree(KAGGLE / name, tmp_path / "own" / name)
+    empty = ("--tasks", "own")
+    rows = json.loads(proctor("tasks", "list", *empty, "--json"))
+    assert [(each["id"], each["points"]) for each in rows] == [
+        ("competition/AI4Code", 100), ("competition/spooky-author-identification", 100)
+    ]  # fmt: skip
+    told = proctor("tasks", "check", *empty, expect=2)
+    assert "competition/AI4Code is left out, as it is not supported yet" in told
+    assert "spooky-author-identification is left out, as it would have to be downloaded" in told
 
 
 def test_competitions_have_a_list_of_their_own(proctor: Any) -> None:

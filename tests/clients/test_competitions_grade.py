@@ -14,6 +14,7 @@ from proctor.clients.reports.competitions import MEASURES, of_rows, split_result
 from proctor.clients.reports.rows import Row
 from proctor.evaluator.earned import Measured, earned
 from proctor.schemas.competition import Competition, GradingReport
+from proctor.tasks.competitions.library import Competitions
 
 Proctor = Callable[..., Result]
 ONE = "cell-samples"
@@ -30,6 +31,14 @@ ROW = Row(
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("competitions")
+    for name in (ONE, LOWER):
+        Competitions(place).prepare(name)
+    return place
+
+
 @pytest.fixture
 def proctor(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Proctor:
     """Runs a command in a directory with a reference and a sample submission."""
@@ -38,6 +47,8 @@ def proctor(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Proc
     (tmp_path / "lists").mkdir()
     for name in ("reference.csv", "sample_submission.csv"):
         (tmp_path / "lists" / name).write_bytes(next((data / ONE).rglob(name)).read_bytes())
+    best = next((data / LOWER).rglob("reference.csv"))
+    (tmp_path / "lists" / f"{LOWER}.csv").write_bytes(best.read_bytes())
 
     def run(*arguments: str, expect: int = 0) -> Result:
         done = CliRunner().invoke(app, ["competitions", *arguments], catch_exceptions=False)
@@ -104,6 +115,19 @@ def test_a_leaderboard_of_one_team_is_taken_with_a_warning(
     done = proctor(*said)
     assert "one team" in done.stderr
     assert (json.loads(done.stdout)["rank"], json.loads(done.stdout)["percentile"]) == (1, 100)
+
+
+@pytest.mark.parametrize("board", ["score\n1\n", "score\n1\n1\n"])
+def test_a_leaderboard_that_tells_no_direction_takes_no_medal_away(
+    proctor: Proctor, tmp_path: Path, board: str
+) -> None:
+    said = ["grade", f"lists/{LOWER}.csv", LOWER, "--compat", "upstream", "--json"]
+    before = json.loads(proctor(*said).stdout)
+    assert before["gold_medal"]
+    (tmp_path / "board.csv").write_text(board, "utf-8")
+    found = json.loads(proctor(*said, "--leaderboard", "board.csv").stdout)
+    assert (found["is_lower_better"], found["gold_medal"]) == (True, True)
+    assert found["rank"] == 1
 
 
 @pytest.mark.parametrize(

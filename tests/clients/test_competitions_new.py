@@ -126,7 +126,8 @@ def test_a_competition_that_cannot_be_read_is_complained_of(proctor: Any, tmp_pa
     proctor(*NEW, *GIVEN)
     with (tmp_path / "own" / "visits" / "data.csv").open("a") as data:
         data.write("\n")
-    told = proctor("tasks", "list", "--tasks", "own", expect=1)
+    assert "competition/visits" in proctor("tasks", "list", "--tasks", "own").stdout
+    told = proctor("tasks", "check", "--tasks", "own", expect=2)
     assert "not the file that the competition was made of" in told.stderr
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from proctor.clients.cli import app
 
 ONE, OTHER = "spooky-author-identification", "aerial-cactus-identification"
-OFFLINE = "cell-samples"
+OFFLINE, UNSUPPORTED = "cell-samples", "AI4Code"
 
 
 class Said(NamedTuple):
@@ -150,6 +150,20 @@ def test_a_name_that_is_unknown_is_told_with_its_nearest(prepare: Any, tmp_path:
     assert "see 'proctor competitions list'" in prepare("zzzzzzzz", expect=2).err
     assert "missing.txt" in prepare("--list", "missing.txt", expect=2).err
     assert "no competition is left" in prepare(OFFLINE, "--exclude", OFFLINE, expect=2).err
+
+
+def test_what_is_not_supported_is_left_out_of_lists_and_fails_where_it_is_named(
+    prepare: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "some.txt").write_text(f"{UNSUPPORTED}\n{OFFLINE}\n{OFFLINE}\n")
+    done = prepare("--list", "some.txt")
+    assert f"{UNSUPPORTED} is left out, as it is not supported yet" in done.err
+    assert [Path(line).parent.name for line in done.out.split()] == [OFFLINE]
+    assert "left out" in prepare("--split", "high", "--raw", "none", expect=2).err
+    named = prepare(UNSUPPORTED, OFFLINE, expect=1).err
+    assert f"competition/{UNSUPPORTED} is not supported yet" in named
+    (tmp_path / "some.txt").write_text(UNSUPPORTED)
+    assert "no competition is left" in prepare("--list", "some.txt", expect=2).err
 
 
 def test_without_a_name_the_offline_ones_are_prepared(kaggle: Any, prepare: Any) -> None:

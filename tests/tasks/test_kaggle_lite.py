@@ -1,6 +1,8 @@
 """Kaggle's competitions of MLE-bench's Lite split, prepared from small raw files of their shape."""
 
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -227,6 +229,32 @@ def changed(
         prepare(read_definition(KAGGLE / name), tmp_path / "data", raw=raw.place)
     assert not list((tmp_path / "data").rglob("public"))
     return str(caught.value)
+
+
+SMALL_DISK = """
+import resource, sys
+from pathlib import Path
+from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.library import Competitions
+
+name, raw, data = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_FSIZE, (60, resource.RLIM_INFINITY))
+try:
+    Competitions(Path(data)).prepare(name, Path(raw))
+except TaskError as error:
+    print(error)
+"""
+
+
+def test_a_table_for_which_there_is_no_room_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    name, data = "spooky-author-identification", tmp_path / "data"
+    BUILDERS[name](raw := Raw(tmp_path / "raw"))
+    for path in raw.place.glob("*.zip"):  # so that nothing is unpacked, where polars is not at work
+        zipfile.ZipFile(path).extractall(raw.place)
+    command = [sys.executable, "-c", SMALL_DISK, name, str(tmp_path / "raw"), str(data)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert f"{name} cannot be prepared in {data}: File too large" in said
+    assert [path.name for path in (data / name).iterdir()] == [".lock"]
 
 
 def test_too_few_files_cannot_be_split(tmp_path: Path) -> None:
