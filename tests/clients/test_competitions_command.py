@@ -106,52 +106,6 @@ def test_competitions_are_listed_shown_and_prepared(proctor: Any, tmp_path: Path
     assert Path(place, "public", "train.csv").exists()
 
 
-def test_the_list_can_be_narrowed_and_says_what_each_takes(proctor: Any) -> None:
-    def listed(*options: str) -> dict[str, str]:
-        rows = json.loads(proctor("competitions", "list", *options, "--json"))
-        return {each["id"]: each["state"] for each in rows}
-
-    assert listed("--prepared") == {ONE: "prepared"}
-    assert {listed("--split", "offline")[each] for each in ("kiln-gas", "ward-stays")} == {"ready"}
-    assert set(listed("--split", "lite").values()) == {"download"}
-    assert "vesuvius-challenge-ink-detection" in listed("--category", "high")
-    everything, supported = listed(), listed("--supported")
-    assert everything.keys() - supported.keys() == {
-        each for each, state in everything.items() if state == "unsupported"
-    }
-    assert "did you mean lite?" in proctor("competitions", "list", "--split", "lit", expect=2)
-
-
-@pytest.mark.parametrize("columns", [80, 200])
-def test_the_list_shows_whole_ids_at_any_width(
-    proctor_command: list[str], data: Path, columns: int
-) -> None:
-    listed = subprocess.run(
-        [*proctor_command, "competitions", "list", "--data", str(data)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=True,
-        env={**os.environ, "COLUMNS": str(columns)},
-    ).stdout.splitlines()
-    *rows, total = listed
-    ids = [each.removeprefix("competition/") for each in Competitions(data).ids]
-    assert [row.split()[0] for row in rows] == ["competition", *ids]
-    assert {len(row) <= columns for row in rows} == {True}
-    assert total.startswith(f"{len(ids)} competitions: 1 prepared, ")
-
-
-def test_a_competition_is_shown_with_its_issues_or_why_it_is_not_supported(proctor: Any) -> None:
-    shown = proctor("competitions", "show", "AI4Code")
-    assert "unsupported: its test is filled with families of notebooks" in shown
-    assert "1025 teams" in shown
-    shown = json.loads(
-        proctor("competitions", "show", "siim-isic-melanoma-classification", "--json")
-    )
-    assert any("TFRecords" in each for each in shown["issues"])
-    assert shown["limits"]["time_s"] == 24 * 3600
-
-
 def test_runs_take_competitions_only_where_they_are_asked_for(proctor: Any) -> None:
     assert "no task matches 'competition/x*'" in proctor("run", "competition/x*", expect=2)
     assert "competition/" not in proctor("tasks", "list", "--json")
