@@ -1,13 +1,13 @@
 """``proctor competitions list`` and ``show``, as a user has them."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from proctor.clients.cli import app
 from proctor.tasks.competitions.library import Competitions
 
 ONE = "cell-samples"
@@ -22,17 +22,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def proctor(proctor_command: list[str], data: Path) -> Any:
+def proctor(data: Path) -> Any:
     def run(*arguments: str, expect: int = 0, columns: int = 160) -> str:
-        result = subprocess.run(
-            [*proctor_command, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-            env={**os.environ, "COLUMNS": str(columns), "PROCTOR_COMPETITIONS": str(data)},
-        )
-        assert result.returncode == expect, result.stdout + result.stderr
+        environment = {"COLUMNS": str(columns), "PROCTOR_COMPETITIONS": str(data)}
+        result = CliRunner().invoke(app, arguments, env=environment)
+        assert result.exit_code == expect, result.output
         return result.stdout if expect == 0 else result.stderr
 
     return run
