@@ -6,6 +6,7 @@ teams, a score as good as the one at the rank wins, and only the score is rounde
 
 import statistics
 from collections.abc import Sequence
+from decimal import Decimal
 from math import isnan
 from typing import NamedTuple
 
@@ -71,7 +72,9 @@ def thresholds_of(leaderboard: Sequence[float]) -> Thresholds:
     """
     at = medal_ranks(len(leaderboard))
     gold, silver, bronze = (leaderboard[rank - 1] for rank in at)
-    median = statistics.median(leaderboard)
+    # in decimals, as scores are written: the binary mean of 0.1 and 0.7 is a little less than 0.4,
+    # so that a tie would beat it
+    median = float(statistics.median(Decimal(str(score)) for score in leaderboard))
     return Thresholds(
         gold=gold, silver=silver, bronze=bronze, median=median, teams=len(leaderboard)
     )

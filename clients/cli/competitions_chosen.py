@@ -62,7 +62,7 @@ def chosen_ids(
     wanted = [
         *(_known(name, ids, "competition") for name in names or ()),
         *listed,
-        *_of_splits(library, ids, splits),
+        *of_splits(library, ids, splits),
     ]
     excluded = {_known(name, ids, "competition", "--exclude: ") for name in choice.exclude or ()}
     if not (left := tuple(each for each in dict.fromkeys(wanted) if each not in excluded)):
@@ -77,7 +77,8 @@ def _listed(path: Path, ids: "Sequence[str]") -> list[str]:
     ]
 
 
-def _of_splits(library: "Competitions", ids: "Sequence[str]", splits: "Sequence[str]") -> list[str]:
+def of_splits(library: "Competitions", ids: "Sequence[str]", splits: "Sequence[str]") -> list[str]:
+    """The ids of all competitions of some splits; ends with exit code 2 where one is unknown."""
     from proctor.schemas.errors import TaskError
 
     if not splits:

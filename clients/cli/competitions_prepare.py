@@ -141,6 +141,7 @@ def _prepare_all(ids: "Sequence[str]", prepare: "Callable[[str, Bar], Path]", jo
     from proctor.clients.cli.competitions_bars import watching
 
     failed: list[str] = []
+    told: set[str] = set()
     pool = ThreadPoolExecutor(jobs)
     with watching() as watched:
         futures = {pool.submit(watched.run, prepare, each): each for each in ids}
@@ -149,7 +150,7 @@ def _prepare_all(ids: "Sequence[str]", prepare: "Callable[[str, Bar], Path]", jo
             while pending:
                 done, pending = wait(pending, LOOK_S, FIRST_COMPLETED)
                 for future in done:
-                    failed += _failures(futures[future], future)
+                    failed += _failures(futures[future], future, told)
         except KeyboardInterrupt:
             watched.stop.set()
             complain("proctor: stopping; what has been downloaded is kept for the next time")
@@ -191,8 +192,8 @@ def _prepare_one(
     return library.prepare(name, raw, bar)
 
 
-def _failures(name: str, future: "Future[Path]") -> list[str]:
-    """Tell what came of one; its name, if it is not prepared."""
+def _failures(name: str, future: "Future[Path]", told: set[str]) -> list[str]:
+    """Tell what came of one, unless `told` has the same of another; its name, if it failed."""
     from proctor.schemas.errors import ProctorError
 
     error = future.exception()
@@ -200,7 +201,9 @@ def _failures(name: str, future: "Future[Path]") -> list[str]:
         print(future.result(), flush=True)
         return []
     if isinstance(error, ProctorError):
-        complain(f"proctor: {error}")
+        if str(error) not in told:  # credentials that are missing fail every one alike
+            complain(f"proctor: {error}")
+        told.add(str(error))
     else:  # our own mistake: the others go on nevertheless
         complain("".join(format_exception(error)))
     return [name]

@@ -129,7 +129,8 @@ class TaskChoice:
         if not left:
             usage_error(f"no task is left: --exclude {' '.join(self.exclude or ())} takes all")
         if library:
-            left = _at_hand(left, {*wanted, *(listed or ())}, library)
+            named = {*wanted, *(listed or ())}
+            left = _at_hand(_supported(left, named, library), named, library)
         return left[: self.limit]
 
     def _takes(self, card: "TaskCard", listed: Collection[str] | None) -> bool:
@@ -182,6 +183,22 @@ def _matching(ids: Sequence[str], patterns: Sequence[str]) -> Iterator[str]:
         if not matching:
             usage_error(f"no task matches {pattern!r}; {remedy(pattern, ids, SEE)}")
         yield from matching
+
+
+def _supported(
+    cards: "Sequence[TaskCard]", named: Collection[str], library: "Competitions"
+) -> "list[TaskCard]":
+    """Those that are named, or can be prepared and graded."""
+    kept = [
+        card
+        for card in cards
+        if card.id not in library.ids or card.id in named or library.is_supported(card.id)
+    ]
+    if not kept:
+        usage_error("no task is left: none of these competitions is supported yet")
+    if count := len(cards) - len(kept):
+        complain(f"proctor: {count} of the competitions are not supported yet, and left out")
+    return kept
 
 
 def _at_hand(

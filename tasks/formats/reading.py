@@ -45,6 +45,8 @@ def read_bytes(path: Path) -> bytes:
         TaskError: It is missing, no plain file, or too large.
     """
     try:
+        if not os.path.lexists(path):
+            raise TaskError(f"{path}: there is no such file")
         if path.is_symlink() or not path.is_file():
             raise TaskError(f"{path}: not a plain file; a task holds nothing else")
         size = path.stat().st_size

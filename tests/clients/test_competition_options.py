@@ -95,6 +95,23 @@ def test_a_choice_that_leaves_nothing_or_misspells_is_refused(
     assert problem in capsys.readouterr().err
 
 
+def test_a_pattern_leaves_out_what_is_not_supported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = Competitions(tmp_path)
+    names = ("siim-covid19-detection", "spaceship-titanic", ONE)
+    cards = [library.definition(name).card() for name in names]
+    found = TaskChoice().chosen(cards, ["competition/*"], library)
+    assert [each.id for each in found] == [f"competition/{ONE}"]
+    told = capsys.readouterr().err
+    assert "1 of the competitions are not supported yet, and left out" in told
+    assert told.endswith("downloaded first: proctor competitions prepare spaceship-titanic\n")
+    with pytest.raises(BaseException, match="2"):
+        TaskChoice().chosen(cards[:1], ["competition/*"], library)
+    assert "none of these competitions is supported yet" in capsys.readouterr().err
+    assert TaskChoice().chosen(cards, [cards[0].id], library) == cards[:1]
+
+
 def test_a_split_may_be_a_file_of_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     listed = tmp_path / "mine.txt"
     listed.write_text("b-one\n\n# not a-one\ncompetition/a-two  # this one\n", "utf-8")

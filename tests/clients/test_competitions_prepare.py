@@ -113,6 +113,18 @@ def test_one_that_fails_does_not_stop_the_others(kaggle: Any, prepare: Any) -> N
     prepare(OTHER, "--skip-rules-check", "--no-checksums")
 
 
+def test_what_fails_all_alike_is_told_once(
+    prepare: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = prepare(ONE, OTHER, expect=1)
+    assert said.err.count("Kaggle needs to know who asks") == 1
+    assert "2 of 2 are not prepared" in said.err
+
+
 def test_raw_files_come_from_a_folder_instead(prepare: Any, tmp_path: Path, data: Path) -> None:
     for competition in (ONE, OTHER):
         for name, content in raw_files(competition).items():

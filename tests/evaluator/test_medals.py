@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -72,13 +73,21 @@ def test_a_tie_with_a_rank_wins_its_medal_and_one_with_the_median_nothing(
         return score <= bound if lower else score >= bound
 
     won = [as_good(board[rank - 1]) for rank in medal_ranks(len(board))]
-    middle = statistics.median(board)
+    middle = statistics.median(round(10 * each) for each in board) / 10
     assert given_.gold == won[0]
     assert given_.silver == (won[1] and not won[0])
     assert given_.bronze == (won[2] and not won[1] and not won[0])
     assert given_.any == any(won)
     assert given_.gold + given_.silver + given_.bronze <= 1
     assert given_.above_median == (score < middle if lower else score > middle)
+
+
+@pytest.mark.parametrize("board", [[0.7, 0.1], [30.06006, 30.05], [21.0, 23.4]])
+def test_what_equals_the_mean_of_the_two_in_the_middle_does_not_beat_it(board: list[float]) -> None:
+    middle = float(sum(map(Decimal, map(str, board))) / 2)
+    for lower in (True, False):
+        ranked = sorted(board, reverse=not lower)
+        assert not award(middle, thresholds_of(ranked), lower_is_better=lower).above_median
 
 
 @given(scores=SCORES, score=st.integers(0, 30).map(lambda n: n / 10), lower=st.booleans())

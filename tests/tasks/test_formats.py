@@ -265,9 +265,9 @@ def test_a_bad_task_file_is_refused_naming_file_key_and_remedy(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"instruction.md": None}, "instruction.md: not a plain file"),
+        ({"instruction.md": None}, "instruction.md: there is no such file"),
         ({"grading/probe.py": None}, "there is no grading/probe.py"),
-        ({"decoys/constant/decoy.toml": None}, "decoy.toml: not a plain file"),
+        ({"decoys/constant/decoy.toml": None}, "decoy.toml: there is no such file"),
         ({"decoys/constant/decoy.toml": 'description = "x"\nfails = ["nope"]'}, "criterion 'nope'"),
         ({"decoys/constant/decoy.toml": 'description = "x"\nfails = ["fix"]\ndelete = ["../x"]'},
          "escapes the workspace"),
