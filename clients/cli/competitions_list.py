@@ -125,17 +125,22 @@ def _print_fitting(rows: "Sequence[dict[str, object]]", console: "Console") -> N
     from rich.measure import Measurement
     from rich.table import Table
 
-    unbounded = console.options.update(width=WIDEST)
-    for count in range(len(COLUMNS), 1, -1):
-        shown = COLUMNS[:count]
+    def of_columns(count: int) -> Table:
         table = Table(box=None, pad_edge=False)
-        for name in shown:
+        for name in COLUMNS[:count]:
             table.add_column("competition" if name == "id" else name, no_wrap=name == "id")
         for row in rows:
-            table.add_row(*(_cell(row[name]) for name in shown))
-        if Measurement.get(console, unbounded, table).maximum <= console.width:
-            break
-    console.print(table)
+            table.add_row(*(_cell(row[name]) for name in COLUMNS[:count]))
+        return table
+
+    unbounded = console.options.update(width=WIDEST)
+    tables = map(of_columns, range(len(COLUMNS), 1, -1))
+    fitting = (
+        each
+        for each in tables
+        if Measurement.get(console, unbounded, each).maximum <= console.width
+    )
+    console.print(next(fitting, of_columns(2)))
 
 
 def _cell(value: object) -> str:
