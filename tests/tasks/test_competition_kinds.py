@@ -107,8 +107,13 @@ def cropped(images: Any, height: float, turn: float, x: int, y: int) -> Any:
     """What lies about the middle, eight by eight, as the collection's images are."""
     steps = (np.arange(8) - 3.5) * height / 8
     down, right = np.meshgrid(steps, steps, indexing="ij")
-    rows = np.round(SIDE / 2 + y + np.cos(turn) * down - np.sin(turn) * right).astype(int)
-    columns = np.round(SIDE / 2 + x + np.sin(turn) * down + np.cos(turn) * right).astype(int)
+    at: Any = np.stack(
+        [
+            SIDE / 2 + y + np.cos(turn) * down - np.sin(turn) * right,
+            SIDE / 2 + x + np.sin(turn) * down + np.cos(turn) * right,
+        ]
+    )
+    rows, columns = at.round().astype(int)
     return images[:, rows.clip(0, SIDE - 1), columns.clip(0, SIDE - 1)].reshape(len(images), -1)
 
 
