@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from proctor.tasks.competitions.library import Competitions
 
 PANEL = "Which"
-OFFLINE = "offline"
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,19 @@ with_choice = with_options(Choice, "choice")
 def chosen_ids(
     library: "Competitions", names: "Sequence[str] | None", choice: Choice
 ) -> tuple[str, ...]:
-    """The ids of what is asked for, each once; the offline ones if nothing is.
+    """The ids of what is asked for, each once; what needs no download if nothing is.
 
     Ends with exit code 2 where a name is unknown, or nothing is left.
     """
     ids = [bare(each) for each in library.ids]
     listed = _listed(choice.from_list, ids) if choice.from_list else []
-    splits = choice.split or ([] if names or choice.from_list else [OFFLINE])
     wanted = [
         *(_known(name, ids, "competition") for name in names or ()),
         *listed,
-        *of_splits(library, ids, splits),
+        *of_splits(library, ids, choice.split or ()),
     ]
+    if not (names or choice.from_list or choice.split):
+        wanted = [each for each in ids if library.is_made_here(each)]
     excluded = {_known(name, ids, "competition", "--exclude: ") for name in choice.exclude or ()}
     if not (left := tuple(each for each in dict.fromkeys(wanted) if each not in excluded)):
         usage_error("no competition is left of what was asked for")

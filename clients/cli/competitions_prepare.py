@@ -84,7 +84,7 @@ def prepare_competitions(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]...", help="Competitions; if nothing says which, the offline ones."
+            metavar="[ID]...", help="Competitions; if nothing says which, what needs no download."
         ),
     ] = None,
     *,

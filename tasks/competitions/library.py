@@ -128,12 +128,18 @@ class Competitions:
             return False
         return True
 
+    def is_made_here(self, name: str) -> bool:
+        """Whether Proctor makes its rows, or its author gave them; not, where it is ill declared."""
+        try:
+            return self.definition(name).file.source is not None
+        except TaskError:
+            return False
+
     def is_ready(self, name: str) -> bool:
         """Whether it is prepared, or can be without anything being downloaded."""
         if not self.is_supported(name):
             return False
-        made_here = self.definition(name).file.raw is None
-        return made_here or self.raw_folder(name).is_dir() or self.is_prepared(name)
+        return self.is_made_here(name) or self.raw_folder(name).is_dir() or self.is_prepared(name)
 
     def prepare(self, name: str, raw: Path | None = None, progress: Progress = UNWATCHED) -> Path:
         """Make its files, unless they are there; returns their directory.
