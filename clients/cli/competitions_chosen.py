@@ -63,11 +63,20 @@ def chosen_ids(
         *of_splits(library, ids, choice.split or ()),
     ]
     if not (names or choice.from_list or choice.split):
-        wanted = [each for each in ids if library.is_made_here(each)]
+        wanted = _made_here(library, ids)
     excluded = {_known(name, ids, "competition", "--exclude: ") for name in choice.exclude or ()}
     if not (left := tuple(each for each in dict.fromkeys(wanted) if each not in excluded)):
         usage_error("no competition is left of what was asked for")
     return left
+
+
+def _made_here(library: "Competitions", ids: "Sequence[str]") -> list[str]:
+    from proctor.schemas.errors import TaskError
+
+    try:
+        return [each for each in ids if library.is_made_here(each)]
+    except TaskError as error:
+        usage_error(str(error))
 
 
 def _listed(path: Path, ids: "Sequence[str]") -> list[str]:

@@ -129,11 +129,12 @@ class Competitions:
         return True
 
     def is_made_here(self, name: str) -> bool:
-        """Whether Proctor makes its rows, or its author gave them; not, where it is ill declared."""
-        try:
-            return self.definition(name).file.source is not None
-        except TaskError:
-            return False
+        """Whether its rows need no download: Proctor makes them, or its author gave them.
+
+        Raises:
+            TaskError: As `definition`.
+        """
+        return self.definition(name).file.source is not None
 
     def is_ready(self, name: str) -> bool:
         """Whether it is prepared, or can be without anything being downloaded."""

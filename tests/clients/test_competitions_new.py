@@ -103,7 +103,7 @@ def test_baselines_are_really_run_for_the_leaderboard(proctor: Any, tmp_path: Pa
     [
         ((*NEW, "--no-baselines"), "give scores with --leaderboard FILE"),
         ((*NEW, "--test", "1.5"), "--test 1.5: a share lies between 0 and 1"),
-        ((*NEW, *GIVEN[:2], "none.csv"), "none.csv: not a plain file"),
+        ((*NEW, *GIVEN[:2], "none.csv"), "none.csv: there is no such file"),
         ((*NEW, *GIVEN, "--into", "data.csv"), "choose another --into"),
         (("competitions", "list", "--tasks", "none"), "--tasks none: there is no such"),
     ],
