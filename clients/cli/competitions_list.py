@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from proctor.tasks.competitions.definition import Definition
     from proctor.tasks.competitions.library import Competitions
@@ -123,25 +124,29 @@ def _print_table(rows: "Sequence[dict[str, object]]") -> None:
 def _print_fitting(rows: "Sequence[dict[str, object]]", console: "Console") -> None:
     """Print as many columns as there is room for: an id that is cut off cannot be typed again."""
     from rich.measure import Measurement
-    from rich.table import Table
-
-    def of_columns(count: int) -> Table:
-        table = Table(box=None, pad_edge=False)
-        for name in COLUMNS[:count]:
-            table.add_column("competition" if name == "id" else name, no_wrap=name == "id")
-        for row in rows:
-            table.add_row(*(_cell(row[name]) for name in COLUMNS[:count]))
-        return table
 
     unbounded = console.options.update(width=WIDEST)
-    tables = map(of_columns, range(len(COLUMNS), 1, -1))
+    tables = (_table(rows, COLUMNS[:count]) for count in range(len(COLUMNS), 2, -1))
     fitting = (
         each
         for each in tables
         if Measurement.get(console, unbounded, each).maximum <= console.width
     )
-    console.print(next(fitting, of_columns(2)))
+    console.print(next(fitting, _table(rows, COLUMNS[:2])))
+
+
+def _table(rows: "Sequence[dict[str, object]]", columns: "Sequence[str]") -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column("competition" if name == "id" else name, no_wrap=name == "id")
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in columns))
+    return table
 
 
 def _cell(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, cast("list[object]", value)))
+    return str(value)
