@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+from anyio import Path as AsyncPath
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
@@ -48,7 +50,7 @@ def test_a_result_has_what_it_earned_by_which_rule_and_can_be_verified(
     )
     assert "DIFFERS" not in proctor("verify", str(path))
     document = json.loads(path.read_text())
-    document["evaluation"]["competition"] |= {"score": 0.5, "rank": 9}
+    document["grade"]["competition"] |= {"score": 0.5, "rank": 9}
     path.write_text(json.dumps(document), "utf-8")
     told = proctor("verify", str(path), expect=1)
     assert "competition.score: 0.5 is 1.0; competition.rank: 9 is 1" in told
@@ -129,3 +131,21 @@ async def test_an_agent_is_told_whether_its_submission_is_valid_and_no_more(
         await call("bash_exec", command="cp /data/sample_submission.csv submission.csv")
         told = await call("submit", answer="")
         assert "10 of the 100 points graded" in told
+
+
+@pytest.mark.parametrize("compat", ["strict", "upstream"])
+async def test_a_server_grades_by_the_rule_that_it_is_told(
+    proctor_command: list[str], data: Path, tmp_path: Path, compat: str
+) -> None:
+    command = [*proctor_command, "serve", "--compat", compat, "--data", str(tmp_path)]
+    environment = {**os.environ, "PROCTOR_COMPETITIONS": str(data)}
+    transport = StdioTransport(command[0], command[1:], env=environment, keep_alive=False)
+    async with Client(transport, timeout=60) as client:
+        await client.call_tool("start_task", {"task_id": f"competition/{ONE}"})
+        copied = "cp /data/sample_submission.csv submission.csv"
+        await client.call_tool("bash_exec", {"command": copied})
+        told = str(await client.call_tool("submit", {"answer": ""}))
+    assert "medal" not in told
+    (record,) = [path async for path in AsyncPath(tmp_path).rglob("session.json")]
+    found = json.loads(await record.read_text("utf-8"))["grade"]["competition"]
+    assert (found["compat"], found["valid_submission"]) == (compat, True)
