@@ -8,6 +8,7 @@ from anyio.to_thread import run_sync
 
 from proctor.evaluator.graders import check_options
 from proctor.schemas.errors import TaskError
+from proctor.schemas.names import remedy
 from proctor.schemas.task import Task, TaskCard
 from proctor.tasks.competitions.definition import FILE as COMPETITION
 from proctor.tasks.competitions.definition import Definition
@@ -17,6 +18,8 @@ from proctor.tasks.formats.afterquery import read_afterquery
 from proctor.tasks.formats.directory import FILE, read_directory
 
 BUNDLED = Path(__file__).parent / "error_analysis"
+NAMED = 20
+"""Tasks that whoever asks for one that does not exist is told of."""
 
 
 class Catalog:
@@ -122,8 +125,10 @@ class Catalog:
         return self._cards[task_id]
 
     def _unknown(self, task_id: str) -> TaskError:
-        known = ", ".join(self.ids) or "none"
-        return TaskError(f"there is no task {task_id!r}; the catalog has: {known}")
+        more = len(self.ids) - NAMED
+        few = ", ".join(self.ids[:NAMED]) + f" and {more} more" * (more > 0)
+        do = remedy(task_id, self.ids, f"the catalog has: {few or 'none'}")
+        return TaskError(f"there is no task {task_id!r}; {do}")
 
     @cached_property
     def _declared(self) -> tuple[dict[str, Definition], tuple[TaskError, ...]]:

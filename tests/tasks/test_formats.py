@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from proctor.schemas.errors import TaskError
 from proctor.tasks.catalog import Catalog, read_task
+from proctor.tasks.competitions.library import Competitions
 from proctor.tasks.formats.afterquery import read_afterquery, read_document, to_document
 from proctor.tasks.formats.reading import MAX_FILE_BYTES
 from proctor.tasks.schema import afterquery_schema, directory_schema
@@ -376,6 +377,14 @@ def test_two_tasks_of_one_id_are_told_apart(mini_task: Path, task_with: Any) -> 
 def test_an_unknown_id_names_the_known_ones(mini_task: Path) -> None:
     with pytest.raises(TaskError, match="no task 'nope'; the catalog has: mini"):
         Catalog([mini_task])["nope"]
+    with pytest.raises(TaskError, match=r"no task 'mine'; did you mean mini\?"):
+        Catalog([mini_task])["mine"]
+
+
+def test_an_unknown_id_names_no_more_than_a_few_of_many(tmp_path: Path) -> None:
+    library = Competitions(tmp_path)
+    with pytest.raises(TaskError, match=f"and {len(library.ids) - 20} more$"):
+        Catalog([], library, library.ids)["qqqqqqqq"]
 
 
 def test_a_digest_changes_with_what_decides_a_grade_and_with_nothing_else(
