@@ -331,7 +331,7 @@ def test_what_is_wrong_is_said_with_the_value_and_the_remedy(
         ("a.csv", "a,churned\n1,é\n".encode("latin-1"), "is not UTF-8"),
         ("a.parquet", b"a,churned\n", "not a Parquet file"),
         ("a.xlsx", b"PK", "neither .csv nor .parquet"),
-        ("none.csv", None, "not a plain file"),
+        ("none.csv", None, "there is no such file"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(
