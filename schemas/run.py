@@ -102,14 +102,15 @@ class Lock(Value):
 
     def differences(self, other: "Lock") -> Iterator[str]:
         """What `other` would do otherwise, one line each."""
-        for name in ("versions", "candidates", "epochs", "conditions"):
-            yield from _differences(name, _part(self, name), _part(other, name))
+        yield from _differences("versions", self.versions, other.versions)
         old, new = self.tasks, other.tasks  # a digest that one of them does not know tells nothing
         yield from _differences(
             "tasks",
             {each: digest or new.get(each, "") for each, digest in old.items()},
             {each: digest or old.get(each, "") for each, digest in new.items()},
         )
+        for name in ("candidates", "epochs", "conditions"):
+            yield from _differences(name, _part(self, name), _part(other, name))
 
 
 class Summary(Value):
