@@ -106,7 +106,7 @@ def run(
     from proctor.clients.runs.run import Plan, summary
 
     catalog = catalog_of([*(tasks or ()), *choice.files] or None, data)
-    other = OtherServer(server) if server else None
+    other = OtherServer(server.rstrip("/").removesuffix("/mcp")) if server else None
     if not other:
         catalog = with_problems_told(choice.offered(catalog, patterns or []))
     cards = choice.chosen(
@@ -166,7 +166,7 @@ def run(
     if as_json:
         print(summary(lock, outcome.results).model_dump_json(indent=2))
     else:
-        print_table(list(outcome.results.values()), directory.path)
+        print_table(list(outcome.results.values()), directory.path, is_kept_here=other is None)
     raise typer.Exit(_exit_code(outcome, directory, graded=not no_eval))
 
 

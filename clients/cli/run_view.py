@@ -37,8 +37,14 @@ def watching(plan: Plan) -> Generator[Watch]:
         yield view.update
 
 
-def print_table(results: Sequence[RunResult], directory: Path) -> None:
-    """Print what every session earned, and where the results are."""
+def print_table(results: Sequence[RunResult], directory: Path, *, is_kept_here: bool) -> None:
+    """Print what every session earned, and where the results are.
+
+    Args:
+        results: Of the run.
+        directory: Where they are.
+        is_kept_here: Whether what was handed in lies there, too.
+    """
     columns = ("task", "agent", "score", "percentage", "time", "sandbox", "isolation")
     table = Table(*columns, box=None, pad_edge=False)
     for result in results:
@@ -54,12 +60,16 @@ def print_table(results: Sequence[RunResult], directory: Path) -> None:
         )
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table)
-    _print_remarks(console, results, directory)
+    _print_remarks(console, results)
+    kept = sum(result.state == "submitted" and not result.error for result in results)
+    if kept and is_kept_here:
+        ungraded = f"Kept ungraded: {kept}. Grade with: proctor grade {directory}"
+        console.print(ungraded, markup=False, highlight=False, soft_wrap=True)
     print_short(results, console)
     console.print(f"Results: {directory}", soft_wrap=True, highlight=False)
 
 
-def _print_remarks(console: Console, results: Sequence[RunResult], directory: Path) -> None:
+def _print_remarks(console: Console, results: Sequence[RunResult]) -> None:
     graded = [result.evaluation for result in results if result.evaluation]
     judges = [grade.judge for grade in graded if grade.judge]
     if any(grade.ungraded for grade in graded):
@@ -75,9 +85,6 @@ def _print_remarks(console: Console, results: Sequence[RunResult], directory: Pa
     for trouble in dict.fromkeys(filter(None, troubles.values())):
         whose = ", ".join(who for who, what in troubles.items() if what == trouble)
         console.print(Text(visible(f"{whose}: {trouble}")), soft_wrap=True)
-    if kept := sum(result.state == "submitted" and not result.error for result in results):
-        ungraded = f"Kept ungraded: {kept}. Grade with: proctor grade {directory}"
-        console.print(ungraded, markup=False, highlight=False, soft_wrap=True)
     if any(result.confinement == "unconfined" for result in results):
         console.print("unconfined: the agent was an ordinary process, free to read tasks.")
     if not judges and not any(result.model or result.origin for result in results):

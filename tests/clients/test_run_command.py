@@ -285,7 +285,7 @@ def test_sessions_can_be_held_on_another_server(
         assert process.stderr
         url = next(line.split()[-1] for line in process.stderr if "MCP endpoint" in line)
         base = url.removesuffix("/mcp")
-        run("--server", base, "--epochs", "2", "--out", "run")
+        run("--server", url, "--epochs", "2", "--out", "run")
         assert {
             r.evaluation.score for r in results_in(tmp_path / "run").values() if r.evaluation
         } == {9}
