@@ -32,7 +32,7 @@ def test_what_an_agent_says_of_itself_neither_is_markup_nor_steers_the_terminal(
         duration_s=1.0,
         failure=("agent", ODD),
     )
-    print_table([result], Path("run"))
+    print_table([result], Path("run"), is_kept_here=True)
     said = capsys.readouterr().out
     assert said.count(SHOWN) == 3, "as its model, twice, and as its failure"
     assert "\x1b" not in said
