@@ -50,7 +50,7 @@ def test_a_result_has_what_it_earned_by_which_rule_and_can_be_verified(
     )
     assert "DIFFERS" not in proctor("verify", str(path))
     document = json.loads(path.read_text())
-    document["grade"]["competition"] |= {"score": 0.5, "rank": 9}
+    document["evaluation"]["competition"] |= {"score": 0.5, "rank": 9}
     path.write_text(json.dumps(document), "utf-8")
     told = proctor("verify", str(path), expect=1)
     assert "competition.score: 0.5 is 1.0; competition.rank: 9 is 1" in told
