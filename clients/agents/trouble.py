@@ -1,12 +1,11 @@
 """A provider's trouble: what may pass, how long to wait, and what to say of it."""
 
-import math
 import os
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+
+from proctor.schemas.retry_after import asked_wait_s
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -68,15 +67,7 @@ def status_of(error: BaseException) -> int | None:
 def asked_s(error: BaseException) -> float:
     """How long the provider asks to wait, in seconds; 0 where it does not."""
     headers: Any = getattr(error, "litellm_response_headers", None) or {}
-    stated = str(headers.get("retry-after") or "")
-    try:
-        seconds = float(stated)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):  # neither a number nor a date with its zone
-            return 0.0
-    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+    return asked_wait_s(str(headers.get("retry-after") or ""))
 
 
 def wait_s(first_s: float, state: "RetryCallState") -> float:

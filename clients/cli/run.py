@@ -41,7 +41,9 @@ def run(
     ctx: typer.Context,
     patterns: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TASK]...", help="Ids or globs of tasks; all of them if none."),
+        typer.Argument(
+            metavar="[TASK]...", help="Ids or globs of tasks; if none, all that need no download."
+        ),
     ] = None,
     *,
     epochs: Annotated[int, typer.Option(min=1, help="Sessions per task and agent.")] = 1,

@@ -4,10 +4,7 @@ No error here has the one that it came from as its cause: those of `requests` ca
 are signed, and headers with the user's key.
 """
 
-import math
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import requests
@@ -20,6 +17,7 @@ from tenacity import (
 )
 
 from proctor.schemas.errors import TaskError
+from proctor.schemas.retry_after import asked_wait_s
 from proctor.tasks.competitions.progress import Progress
 
 TRIES = 6
@@ -126,12 +124,4 @@ def _error_of(state: RetryCallState) -> BaseException | None:
 def _asked_s(error: BaseException | None) -> float:
     """How long the server asks to wait; 0 where it does not."""
     response = getattr(error, "response", None)
-    stated = response.headers.get("Retry-After", "") if response is not None else ""
-    try:
-        seconds = float(stated)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):  # neither a number nor a date with its zone
-            return 0.0
-    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+    return asked_wait_s(response.headers.get("Retry-After", "")) if response is not None else 0.0
