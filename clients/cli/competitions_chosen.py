@@ -12,6 +12,7 @@ from proctor.schemas.names import bare, remedy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from proctor.tasks.competitions.definition import Definition
     from proctor.tasks.competitions.library import Competitions
 
 PANEL = "Which"
@@ -56,25 +57,26 @@ def chosen_ids(
     Ends with exit code 2 where a name is unknown, or nothing is left.
     """
     ids = [bare(each) for each in library.ids]
-    listed = _listed(choice.from_list, ids) if choice.from_list else []
-    wanted = [
-        *(_known(name, ids, "competition") for name in names or ()),
-        *listed,
-        *of_splits(library, ids, choice.split or ()),
-    ]
-    if not (names or choice.from_list or choice.split):
-        wanted = _made_here(library, ids)
+    if names or choice.from_list or choice.split:
+        listed = _listed(choice.from_list, ids) if choice.from_list else []
+        wanted = [
+            *(_known(name, ids, "competition") for name in names or ()),
+            *listed,
+            *of_splits(library, ids, choice.split or ()),
+        ]
+    else:
+        wanted = [each for each, one in _declared(library, ids).items() if one.file.source]
     excluded = {_known(name, ids, "competition", "--exclude: ") for name in choice.exclude or ()}
     if not (left := tuple(each for each in dict.fromkeys(wanted) if each not in excluded)):
         usage_error("no competition is left of what was asked for")
     return left
 
 
-def _made_here(library: "Competitions", ids: "Sequence[str]") -> list[str]:
+def _declared(library: "Competitions", ids: "Sequence[str]") -> "dict[str, Definition]":
     from proctor.schemas.errors import TaskError
 
     try:
-        return [each for each in ids if library.is_made_here(each)]
+        return {each: library.definition(each) for each in ids}
     except TaskError as error:
         usage_error(str(error))
 
@@ -88,14 +90,9 @@ def _listed(path: Path, ids: "Sequence[str]") -> list[str]:
 
 def of_splits(library: "Competitions", ids: "Sequence[str]", splits: "Sequence[str]") -> list[str]:
     """The ids of all competitions of some splits; ends with exit code 2 where one is unknown."""
-    from proctor.schemas.errors import TaskError
-
     if not splits:
         return []
-    try:
-        by_id = {each: library.definition(each).splits for each in ids}
-    except TaskError as error:
-        usage_error(str(error))
+    by_id = {each: one.splits for each, one in _declared(library, ids).items()}
     there = sorted({split for some in by_id.values() for split in some})
     asked = {_known(each, there, "split") for each in splits}
     return [each for each, some in by_id.items() if asked.intersection(some)]

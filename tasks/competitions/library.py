@@ -128,19 +128,12 @@ class Competitions:
             return False
         return True
 
-    def is_made_here(self, name: str) -> bool:
-        """Whether its rows need no download: Proctor makes them, or its author gave them.
-
-        Raises:
-            TaskError: As `definition`.
-        """
-        return self.definition(name).file.source is not None
-
     def is_ready(self, name: str) -> bool:
         """Whether it is prepared, or can be without anything being downloaded."""
         if not self.is_supported(name):
             return False
-        return self.is_made_here(name) or self.raw_folder(name).is_dir() or self.is_prepared(name)
+        needs_none = self.definition(name).file.raw is None
+        return needs_none or self.raw_folder(name).is_dir() or self.is_prepared(name)
 
     def prepare(self, name: str, raw: Path | None = None, progress: Progress = UNWATCHED) -> Path:
         """Make its files, unless they are there; returns their directory.
