@@ -228,6 +228,8 @@ class _Sitting:
 
     async def _call_tool(self, name: str, arguments: dict[str, Any]) -> str:
         self._diary.tool_calls += name != "status"
+        if name == "submit":  # a run that is killed now finds the grade, but no later word of ours
+            self._tell_on()
         result = await self._client.call_tool(name, arguments, raise_on_error=False)
         self._told_left = (result.meta or {}).get(TOLD_LEFT)
         text = "\n".join(map(_as_text, result.content))

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -419,6 +420,21 @@ def ended_by_the_server(agent: Agent) -> Agent:
         return await agent(exam)
 
     return work
+
+
+@pytest.mark.parametrize(
+    "last", [says(("submit", {"answer": "x"})), says(text="Final answer: x")], ids=["call", "text"]
+)
+async def test_all_is_told_before_the_work_is_handed_in(sit: Sit, last: Any) -> None:
+    """A run that is killed while its session is graded knows what the agent did."""
+    told: list[AgentReport] = []
+
+    def overheard(agent: Agent) -> Agent:
+        return lambda exam: agent(replace(exam, tell=told.append))
+
+    (result,) = await sit(says(("list_files", {})), last, wrap=overheard)
+    counted = {name: result.metadata[name] for name in ("turns", "tool_calls", "reply_tokens")}
+    assert {name: getattr(told[-1], name) for name in counted} == counted
 
 
 async def test_a_runs_cap_holds_over_all_its_sessions(sit: Sit, model_server: Any) -> None:
