@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import socket
 import statistics
 import subprocess
@@ -86,7 +87,9 @@ async def scripted(turns: int, delay_s: float, _: Scope, receive: Receive, send:
     reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "scripted",
              "choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}],
              "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}}  # fmt: skip
-    await anyio.sleep(delay_s)
+    # Half as long to half as long again, as no two replies are alike: sessions in step would all
+    # want this machine at once, and then leave it idle.
+    await anyio.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311
     head = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": json.dumps(reply).encode()})
@@ -259,11 +262,14 @@ def main() -> None:
     if sys.argv[1:2] == ["--model"]:
         serve_model(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
         return
+    os.environ.setdefault("OPENAI_API_KEY", "none")  # litellm sends none without one
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--turns", type=int, default=20, help="of a session")
     parser.add_argument("--sessions", type=int, default=64, help="at once")
-    parser.add_argument("--delay", type=float, default=2.0, help="seconds until the model replies")
+    parser.add_argument(
+        "--delay", type=float, default=2.0, help="seconds until the model replies, on average"
+    )
     parser.add_argument("--json", type=Path, default=Path("runs-benchmark.json"))
     chosen = parser.parse_args()
     machine = {"cpus": os.cpu_count(), "platform": platform.platform(),

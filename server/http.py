@@ -3,7 +3,8 @@
 POST   /sessions       {task_id, label?}: opens a session; returns its id, token and URLs, or
                        503 with Retry-After while its task is being prepared
 GET    /sessions       every session since the server started
-GET    /sessions/{id}  one session: state, budget and, whatever the agent may see, the grade
+GET    /sessions/{id}  one session: state, budget and, whatever the agent may see, the grade;
+                       with ?until=handed_in or ?until=settled, once that is so, or after 20 s
 DELETE /sessions/{id}  abandons an open session; its workspace is kept
 GET    /tasks          every task on offer, without its content
 GET    /health         whether the server is up; needs no token
@@ -13,6 +14,7 @@ GET    /health         whether the server is up; needs no token
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
+import anyio
 from anyio.to_thread import run_sync
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from pydantic import ValidationError
@@ -35,6 +37,9 @@ from proctor.server.session import Session
 from proctor.server.sessions import Sessions
 
 MAX_BODY_BYTES = 32 << 20
+WAIT_S = 20.0
+"""How long a question for a later state is held open: what lies between cuts idle ones sooner or
+later."""
 
 
 def build_app(sessions: Sessions, *, owner_token: str, hosts: Sequence[str] = ()) -> Starlette:
@@ -123,7 +128,14 @@ class OwnerAPI:
 
     async def one(self, request: Request) -> Response:
         """``GET /sessions/{id}``."""
-        return _json(self._find(request).as_record())
+        session = self._find(request)
+        if (until := request.query_params.get("until")) is not None:
+            reached = {"handed_in": session.handed_in, "settled": session.settled}.get(until)
+            if reached is None:
+                raise HTTPException(422, f"until={until}: give handed_in or settled")
+            with anyio.move_on_after(WAIT_S):
+                await reached.wait()
+        return _json(session.as_record())
 
     async def tasks(self, request: Request) -> Response:
         """``GET /tasks``."""

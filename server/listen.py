@@ -1,5 +1,6 @@
 """An ASGI application on a socket."""
 
+import resource
 import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +17,8 @@ KEEP_ALIVE_S = 75
 that both use and close at once looks like a server that is gone."""
 CLOSE_WITHIN_S = 3
 """How long open streams may hold up the end; older MCP clients keep one open for good."""
+OPEN_FILES = 65_536
+"""A session takes about ten; many systems allow 1024 to a process that asks for no more."""
 
 
 class _Quiet(uvicorn.Server):
@@ -37,6 +40,9 @@ def bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections have it from here. Without it, each reply's body waits 40 ms for the client to
+        # acknowledge its headers; asyncio sees to that only for sockets that name their protocol.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((host, port))
     except OSError:
         listener.close()
@@ -60,6 +66,7 @@ async def listening(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[Non
         finally:
             stopped.set()
 
+    _allow_many_files()
     with listener:
         async with task_group() as tasks:
             tasks.start_soon(serve)
@@ -71,3 +78,11 @@ async def listening(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[Non
                 server.should_exit = True
                 with anyio.CancelScope(shield=True):
                     await stopped.wait()
+
+
+def _allow_many_files() -> None:
+    """Let this process hold hundreds of sessions, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -65,6 +65,8 @@ class Session:
         self.submission: Submission | None = None
         self.grade: Grade | None = None
         self.error: str | None = None
+        self.handed_in = anyio.Event()
+        """Set once its work is closed for good, whether there is a grade to wait for or not."""
         self.settled = anyio.Event()
         """Set once nothing more will happen: graded, abandoned, failed, or handed in for later."""
         self.gone = anyio.Event()
@@ -255,6 +257,7 @@ class Session:
         except OSError:  # such as a full disk: this session's end must not be the server's
             logger.exception("the end of session %s could not be recorded", self.id)
         finally:
+            self.handed_in.set()
             self.settled.set()
 
     def _refuse_if_ended(self) -> None:

@@ -308,6 +308,7 @@ class Sessions:
         session.state = "abandoned" if ending == "abandoned" else "submitted"
         await session.record.append("submitted", submission.model_dump(mode="json"))
         await session.save()
+        session.handed_in.set()
         session.release_sandbox()
         try:
             await session.record.unpack(answer)

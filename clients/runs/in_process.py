@@ -27,7 +27,6 @@ from proctor.schemas.run import Attempt, Candidate
 from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
 
 CALL_WITHIN_S = 900.0
-LOOK_EVERY_S = 0.5
 CLOSE_WITHIN_S = 60.0
 """How long a session may take to be closed when the run is stopped."""
 STOPPED = "the run was stopped"
@@ -162,6 +161,5 @@ class _Sitting:
     async def _watch_grading(self, session_id: str) -> None:
         """Say when the work has been handed in: the agent itself waits for the grade."""
         with suppress(SessionError):
-            while (await self._engine.owner.record(session_id)).state in ("open", "submitting"):  # noqa: ASYNC110 - what is awaited is in another process
-                await anyio.sleep(LOOK_EVERY_S)
+            await self._engine.owner.handed_in(session_id)
             self._tell("grading", None)

@@ -16,6 +16,8 @@ POLL_S = 0.25
 TIMEOUT_S = 120.0
 """More than the server takes to close a session that something still runs in."""
 
+STILL_OPEN = ("open", "submitting")
+
 NOT_YET = 503
 """The status that says to ask again."""
 
@@ -36,7 +38,10 @@ class Owner:
     async def of(cls, url: str, token: str) -> AsyncGenerator["Owner"]:
         """Connect to the server at `url` as its owner."""
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S) as http:
+        unlimited = httpx2.Limits(max_connections=None)  # one waits for each session
+        async with httpx2.AsyncClient(
+            base_url=url, headers=headers, timeout=TIMEOUT_S, limits=unlimited
+        ) as http:
             yield cls(http)
 
     async def open(self, request: SessionRequest) -> SessionTicket:
@@ -71,13 +76,23 @@ class Owner:
         """
         return _read(RECORD, await self._ask("GET", f"/sessions/{session_id}"))
 
+    async def handed_in(self, session_id: str) -> SessionRecord:
+        """A session once its work is closed; waits for that.
+
+        Raises:
+            SessionError: There is none, or the server has gone.
+        """
+        while (record := await self._later(session_id, "handed_in")).state in STILL_OPEN:  # noqa: ASYNC110 - what is awaited is in another process
+            await anyio.sleep(POLL_S)
+        return record
+
     async def settled(self, session_id: str) -> SessionRecord:
         """A session once nothing more will happen to it; waits for its grade.
 
         Raises:
             SessionError: There is none, or the server has gone.
         """
-        while not (record := await self.record(session_id)).settled:  # noqa: ASYNC110 - what is awaited is in another process
+        while not (record := await self._later(session_id, "settled")).settled:  # noqa: ASYNC110 - as above
             await anyio.sleep(POLL_S)
         return record
 
@@ -88,6 +103,10 @@ class Owner:
             SessionError: The server refuses.
         """
         await self._ask("DELETE", f"/sessions/{session_id}")
+
+    async def _later(self, session_id: str, until: str) -> SessionRecord:
+        """A session once that is so, as far as the server waits for it."""
+        return _read(RECORD, await self._ask("GET", f"/sessions/{session_id}?until={until}"))
 
     async def _ask(self, method: str, path: str, body: SessionRequest | None = None) -> bytes:
         json = body.model_dump() if body else None

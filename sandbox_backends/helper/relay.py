@@ -68,6 +68,7 @@ class Relay:
         except OSError:  # it has left
             return
         os.set_blocking(program.fileno(), False)
+        program.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what comes comes in pieces
         self.count += 1
         connection = self.connections[self.count] = Connection(self.count, program, self.window)
         self.say(connection, "open")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 
@@ -103,3 +104,42 @@ async def test_the_owner_sees_and_abandons_every_session(serving: Any) -> None:
             gone = await http.delete(f"/sessions/{tickets[0]['session_id']}")
             assert gone.json()["state"] == "abandoned"
             assert (await http.get("/sessions/nope")).status_code == 404
+
+
+@pytest.mark.parametrize("until", ["handed_in", "settled"])
+async def test_the_owner_may_wait_for_a_later_state(serving: Any, until: str) -> None:
+    """Asked before the session ends, and answered after it."""
+    told: list[str] = []
+    async with serving() as server, server.owner() as http:
+        path = f"/sessions/{(await server.ticket())['session_id']}"
+        asked = anyio.Event()
+
+        async def ask(_: Any) -> None:
+            asked.set()
+
+        async def wait() -> None:
+            async with server.owner() as waiting:
+                waiting.event_hooks["request"].append(ask)
+                told.append((await waiting.get(path, params={"until": until})).json()["state"])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await asked.wait()
+            assert (await http.get(path)).json()["state"] == "open"
+            assert not told
+            await http.delete(path)
+        assert told == ["abandoned"]
+        assert (await http.get(path, params={"until": until})).json()["state"] == "abandoned"
+
+
+async def test_a_wait_ends_though_nothing_happens(
+    serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proctor.server.http.WAIT_S", 0.01)
+    async with serving() as server, server.owner() as http:
+        path = f"/sessions/{(await server.ticket())['session_id']}"
+        waited = await http.get(path, params={"until": "settled"})
+        assert (waited.status_code, waited.json()["state"]) == (200, "open")
+        wrong = await http.get(path, params={"until": "doomsday"})
+        assert wrong.status_code == 422
+        assert "until=doomsday: give handed_in or settled" in wrong.json()["error"]
