@@ -9,6 +9,7 @@ import httpx2
 from pydantic import TypeAdapter, ValidationError
 
 from proctor.schemas.errors import SessionError
+from proctor.schemas.retry_after import asked_wait_s
 from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
 from proctor.schemas.task import TaskCard
 
@@ -20,6 +21,8 @@ STILL_OPEN = ("open", "submitting")
 
 NOT_YET = 503
 """The status that says to ask again."""
+MOST_ASKED_S = 60.0
+"""How far a server's ``Retry-After`` is followed."""
 
 TICKET, RECORD = TypeAdapter(SessionTicket), TypeAdapter(SessionRecord)
 RECORDS = TypeAdapter(tuple[SessionRecord, ...])
@@ -111,8 +114,9 @@ class Owner:
     async def _ask(self, method: str, path: str, body: SessionRequest | None = None) -> bytes:
         json = body.model_dump() if body else None
         try:
-            while (response := await self._request(method, path, json)).status_code == NOT_YET:  # noqa: ASYNC110 - as above
-                await anyio.sleep(float(response.headers.get("Retry-After", POLL_S)))
+            while (response := await self._request(method, path, json)).status_code == NOT_YET:
+                asked_s = asked_wait_s(response.headers.get("Retry-After", ""))
+                await anyio.sleep(min(asked_s, MOST_ASKED_S) or POLL_S)
         except httpx2.HTTPError as error:
             problem = f"{type(error).__name__}: {error}"
             raise SessionError(f"the server does not answer: {problem}") from error

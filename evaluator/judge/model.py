@@ -18,6 +18,7 @@ import anyio
 from proctor.evaluator.judge.purse import Bill, Rates
 from proctor.evaluator.judge.settings import JudgeSettings
 from proctor.schemas.errors import GradingError
+from proctor.schemas.retry_after import asked_wait_s
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -226,9 +227,6 @@ def _wait(first_s: float, state: "RetryCallState") -> float:
 
     backoff = wait_exponential(first_s, max=MAX_WAIT_S)(state) + wait_random(0, first_s)(state)
     error = state.outcome.exception() if state.outcome else None
-    headers: Any = getattr(error, "litellm_response_headers", None)
-    try:
-        asked = float(headers["retry-after"]) if headers else 0.0
-    except (KeyError, ValueError):  # none, or a date: the back-off will do
-        asked = 0.0
-    return max(backoff, min(asked, MAX_ASKED_WAIT_S))
+    headers: Any = getattr(error, "litellm_response_headers", None) or {}
+    asked_s = asked_wait_s(str(headers.get("retry-after") or ""))
+    return max(backoff, min(asked_s, MAX_ASKED_WAIT_S))

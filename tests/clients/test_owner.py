@@ -17,3 +17,13 @@ async def test_an_answer_that_cannot_be_read_is_the_servers_doing(content: bytes
     ) as http:
         with pytest.raises(SessionError, match="the server's answer cannot be read"):
             await Owner(http).tasks()
+
+
+@pytest.mark.parametrize("wait", ["0.01", "Fri, 21 Oct 2016 07:28:00 GMT", "soon", "nan", "-1"])
+async def test_a_server_that_is_not_ready_is_asked_again_however_it_says_so(wait: str) -> None:
+    answers = iter([httpx2.Response(503, headers={"Retry-After": wait}),
+                    httpx2.Response(200, content=b"[]")])  # fmt: skip
+    async with httpx2.AsyncClient(
+        base_url="http://server", transport=httpx2.MockTransport(lambda _: next(answers))
+    ) as http:
+        assert await Owner(http).sessions() == ()
