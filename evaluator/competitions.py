@@ -3,12 +3,13 @@
 It imports what is slow to import, and reads what an agent wrote: it belongs into a worker.
 """
 
-from math import isnan
+from math import inf, isnan
 from pathlib import Path
 
 from proctor.evaluator.answers import ANY_NUMBER, read_answers, submitted_types, target_types
 from proctor.evaluator.earned import Measured
 from proctor.evaluator.medals import rounded
+from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.submissions import aligned, read_csv
 from proctor.evaluator.upstream import upstream_score
 from proctor.evaluator.values import (
@@ -62,10 +63,10 @@ def strict_score(competition: Competition, submission: Path, answers: Path) -> f
         further_values(competition, truth),
     )
     found = score_values(competition, arrays, competition.metric.settings, name)
-    if isnan(found):
-        raise SubmissionError(
-            f"{name}: {competition.metric.name} is undefined for such predictions"
-        )
+    worst = -inf if METRICS[competition.metric.name].higher_is_better else inf
+    if isnan(found) or found == worst:
+        said = "undefined" if isnan(found) else "infinite"
+        raise SubmissionError(f"{name}: {competition.metric.name} is {said} for such predictions")
     return found
 
 
