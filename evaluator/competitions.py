@@ -7,6 +7,7 @@ from math import inf, isnan
 from pathlib import Path
 
 from proctor.evaluator.answers import ANY_NUMBER, read_answers, submitted_types, target_types
+from proctor.evaluator.documents import shown
 from proctor.evaluator.earned import Measured
 from proctor.evaluator.medals import rounded
 from proctor.evaluator.metrics import METRICS
@@ -36,12 +37,12 @@ def measure(
     score = upstream_score if compat == "upstream" else strict_score
     try:
         if not submission.is_file() or submission.suffix.lower() != ".csv":
-            return Measured(None, f"there is no CSV file {submission.name}", exists=False)
+            return Measured(None, f"there is no CSV file {shown(submission.name)}", exists=False)
         return Measured(rounded(score(competition, submission, answers)))
     except SubmissionError as error:
         return Measured(None, str(error))
     except OSError as error:
-        return Measured(None, f"{submission.name} cannot be read: {error.strerror}")
+        return Measured(None, f"{shown(submission.name)} cannot be read: {error.strerror}")
 
 
 def strict_score(competition: Competition, submission: Path, answers: Path) -> float:

@@ -12,6 +12,8 @@ import numpy as np
 from proctor.evaluator.metrics.base import Array
 
 EMPTY = frozenset(("", "-"))
+MAX_DIGITS = 18
+"""Of a number, so that it is an int64."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +98,20 @@ def read_masks(cells: Array | Sequence[str], sizes: Array, *, beyond: bool = Fal
 
 def _whole_numbers(words: Sequence[Sequence[str]]) -> Array:
     flat = [word for row in words for word in row]
-    try:
-        return np.array(flat, dtype=str).astype(np.int64) if flat else np.zeros(0, dtype=np.int64)
-    except (ValueError, OverflowError):
+    if not flat:
+        return np.zeros(0, dtype=np.int64)
+    if max(map(len, flat)) > MAX_DIGITS or not _are_digits("".join(flat)):
         wrong = next(n for n, row in enumerate(words, start=1) if not all(map(_is_whole, row)))
-        raise ValueError(f"row {wrong} is not made of whole numbers") from None
+        raise ValueError(f"row {wrong} is not made of whole numbers")
+    return np.array(flat, dtype=str).astype(np.int64)  # each as wide as the longest
 
 
 def _is_whole(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) < 19  # noqa: PLR2004 - of int64
+    return len(word) <= MAX_DIGITS and _are_digits(word)
+
+
+def _are_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _refuse_at(row: Array, wrong: Array, what: str) -> None:

@@ -88,7 +88,7 @@ def test_a_leaderboard_gives_rank_and_percentile_and_leaves_the_thresholds(
     ("competition", "text", "problem"),
     [
         (ONE, "", "no column 'score'; it is empty"),
-        (ONE, "team,points\na,1\n", "no column 'score'; it has team, points"),
+        (ONE, "team,points\na,1\n", "no column 'score'; it has 'team', 'points'"),
         (ONE, "score\n", "it has no scores"),
         (ONE, "score\n0.9\nhigh\n", "line 3: the score 'high' is no finite number"),
         (ONE, "score\n0.9\nnan\n", "line 3: the score 'nan' is no finite number"),

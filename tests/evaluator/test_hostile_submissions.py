@@ -3,16 +3,19 @@
 import csv
 import io
 import math
+import tracemalloc
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.evaluator.test_competition_scores import CASES, drawn
+from tests.evaluator.test_competitions import competition
 
 from proctor.evaluator.competitions import check_form, measure
 from proctor.evaluator.earned import Measured
@@ -24,10 +27,21 @@ Rows = list[list[str]]
 Edit = Callable[[Rows], None]
 RULES = ("strict", "upstream")
 LONGEST_REASON = 1000
-NO_VALUES = ("nan", "inf", "-1e400", "1e400", "\u0663", "\uff11", "1_0", "0x1p0", "\u202e0.5", "0.5\0")
+NO_NUMBERS = (
+    "nan",
+    "inf",
+    "-1e400",
+    "1e400",
+    "\u0663",
+    "\uff11",
+    "1_0",
+    "0x1p0",
+    "\u202e0.5",
+    "0.5\0",
+)
 """What is no number, whatever it looks like."""
 CELLS = (
-    *NO_VALUES, "", " ", "\t1 ", "-0", "+1", "1e308", "-1e308", "1e-400", "1.", "True", "NA", "None",
+    *NO_NUMBERS, "", " ", "\t1 ", "-0", "+1", "1e308", "-1e308", "1e-400", "1.", "True", "NA", "None",
     "9" * 25, "-" + "9" * 5000, str(2**63 - 1), str(2**63), str(-(2**63)), "1" * 400, "\0", "a\0b",
     "x" * 1_000_000, "7 " * 100_000, "1 " + str(2**63 - 1), "1 2 1 2", "-1 5", "1 2 3",
     '"', 'he "said"', "a,b", "a\nb", "a\r\nb", "\r", "\ufeff", "\u2028", "=1+1", "\U0001f600",
@@ -176,7 +190,7 @@ def best(task: Competition) -> float:
 @pytest.mark.parametrize("compat", RULES)
 @pytest.mark.parametrize("name", CASES)
 @given(OF_TABLES, OF_BYTES)
-@settings(max_examples=int(__import__("os").environ.get("EX","20")), deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_submission_is_scored_or_refused_for_a_reason_that_says_nothing_of_the_answers(
     name: str, compat: Compat, changes: list[Edit], encoded: str
 ) -> None:
@@ -192,3 +206,161 @@ def test_a_submission_is_scored_or_refused_for_a_reason_that_says_nothing_of_the
     elif compat == "strict":
         assert METRICS[task.metric.name].reaches(best(task), found.score)
         assert math.isfinite(found.score) or found.score == best(task)
+
+
+@pytest.mark.parametrize("compat", RULES)
+@pytest.mark.parametrize("name", CASES)
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=3, deadline=None)
+def test_rows_and_columns_in_another_order_score_the_same(
+    name: str, compat: Compat, random: Any
+) -> None:
+    task, answers, _, rows = tables(name)
+    by_place = compat == "upstream" and (
+        task.upstream.align == "position" or task.upstream.by_place
+    )
+    columns, body = list(range(len(rows[0]))), rows[1:]
+    if not by_place:
+        random.shuffle(columns)
+        body = random.sample(body, len(body))
+    other = [[row[n] for n in columns] for row in (rows[0], *body)]
+    found = graded(task, written(other, "\r\n"), answers, compat)
+    assert found.score is not None
+    assert found == graded(task, written(rows), answers, compat)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_only_looks_like_a_number_is_none(name: str) -> None:
+    task, answers, _, rows = tables(name)
+    reads = METRICS[task.metric.name].reads
+    target = rows[0].index(task.form.targets[-1])
+    if reads == "text" or (reads == "labels" and not rows[1][target].isdigit()):
+        return
+    for cell in NO_NUMBERS:
+        said = [list(row) for row in rows]
+        said[7][target] = cell
+        found = graded(task, written(said), answers, "strict")
+        assert "no finite numbers" in str(found.reason), cell
+
+
+INVALID = st.lists(edits((*NO_NUMBERS, "", "x", '"', "a\nb", "a\0b")), max_size=3)
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(INVALID)
+@settings(max_examples=8, deadline=None)
+def test_the_form_is_judged_alike_whatever_values_are_predicted(
+    name: str, changes: list[Edit]
+) -> None:
+    task, answers, _, rows = tables(name)
+    both = [edited(base, changes) for base in (rows, turned(rows, task))]
+    assume(both[0][:1] == both[1][:1])  # names of columns are repeated, whatever they are
+    told: list[str] = []
+    for handed_in in map(written, both):
+        told.append(checked(task, handed_in, written(rows)))
+        assert not told[-1] or graded(task, handed_in, answers, "strict").score is None
+    assert told[0] == told[1]
+    assert len(told[0]) < LONGEST_REASON
+
+
+def checked(task: Competition, submission: bytes, sample: bytes) -> str:
+    with TemporaryDirectory() as place:
+        file = Path(place, "submission.csv")
+        file.write_bytes(submission)
+        try:
+            check_form(task, file, sample)
+        except SubmissionError as error:
+            return str(error)
+    return ""
+
+
+# Notations
+
+SHAPED = {"height": "h", "width": "w"}
+NOTATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "map_at_k": ("a b", "b a", {"settings": {"k": 2}}),
+    "f1_micro_multilabel": ("a b", "b c", {}),
+    "word_jaccard": ("a b", "b c", {}),
+    "kendall_tau": ("a b c", "b a c", {}),
+    "mean_levenshtein": ("abc", "abd", {}),
+    "normalised_levenshtein": ("1 2 3", "2 1", {}),
+    "span_accuracy": ("1:2 YES", "1:2", {}),
+    "global_dice": ("1 2 5 1", "2 3", {"columns": SHAPED}),
+    "mean_dice": ("1 2 5 1", "2 3", {"columns": SHAPED}),
+    "fbeta_half": ("1 2 5 1", "2 3", {"columns": SHAPED}),
+    "mean_precision_iou": ("1 2 5 1", "2 3", {}),
+    "dice_hausdorff": ("1 2 5 1", "2 3", {"columns": {**SHAPED, "slices": "id"}}),
+    "points_f1": ("a 1 1 2 2", "a 2 2", {}),
+    "voc_map": ("a 1 1 1 2 2", "a 0.5 1 1 2 2", {}),
+    "coco_map": ("a 1 1 2 2", "a 0.5 1 1 2 2", {"settings": {"iou": 0.5}}),
+    "cuboid_map": ("1 1 1 1 2 2 2 0 a", "1 1 1 1 2 2 2 0 a", {}),
+}
+
+
+def test_every_metric_of_text_has_a_notation_here() -> None:
+    assert {name for name, metric in METRICS.items() if metric.reads == "text"} == set(NOTATIONS)
+
+
+@pytest.mark.parametrize("compat", RULES)
+@pytest.mark.parametrize("metric", NOTATIONS)
+@given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from(CELLS)), min_size=1, max_size=3))
+@settings(max_examples=25, deadline=None)
+def test_any_token_in_any_notation_is_scored_or_refused(
+    metric: str, compat: Compat, tokens: list[tuple[int, str]]
+) -> None:
+    real, said, needs = NOTATIONS[metric]
+    task = competition(metric, metric=needs)
+    cell = said.split()
+    for at, token in tokens:
+        cell[at % len(cell)] = token
+    ids = [f"case_day_slice_{n}" for n in range(3)]
+    answers = written([["id", "target", "h", "w"], *([each, real, "3", "4"] for each in ids)])
+    rows = [["id", "target"], *([each, said] for each in ids[:2]), [ids[2], " ".join(cell)]]
+    found = graded(task, written(rows), answers, compat)
+    if found.score is None:
+        assert 0 < len(str(found.reason)) < LONGEST_REASON
+    else:
+        assert METRICS[metric].reaches(float(METRICS[metric].higher_is_better), found.score)
+
+
+LONG = 100_000
+
+
+@pytest.mark.parametrize(
+    ("metric", "one", "long"),
+    [("mean_dice", "1 1", "1 " + "1" * LONG), ("points_f1", "a 2 2", "a" * LONG + " 2 2")],
+)
+def test_a_long_token_makes_no_other_cost_as_much(metric: str, one: str, long: str) -> None:
+    real, _, needs = NOTATIONS[metric]
+    cells = np.array([*[one] * 1000, long], dtype=object)
+    shape = {key: np.full(len(cells), 9) for key in needs.get("columns", ())}
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="row 1001"):
+            METRICS[metric].score(np.full(len(cells), real, dtype=object), cells, **shape)
+        assert tracemalloc.get_traced_memory()[1] < 20 * LONG
+    finally:
+        tracemalloc.stop()
+
+
+# What was found once
+
+FOUND: dict[str, tuple[Competition, Compat, str, str]] = {
+    "a lone quote": (competition("rmse"), "strict", '1\nb,"', "not a CSV table"),
+    "too far off": (competition("rmse"), "strict", "1\nb,1e200", "is infinite"),
+    "too far off to round": (competition("mae_int"), "strict", "1e308\nb,1e308", "is infinite"),
+    "numbers in place of text": (
+        competition("accuracy", form={"first_token": True}), "upstream", "1.5\nb,1", "AttributeError",
+    ),
+    "too many digits": (
+        competition("rmse"), "upstream", f"1\nb,{'9' * 400}", "OverflowError",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_what_brought_grading_down_once_is_refused(case: str) -> None:
+    task, compat, cells, reason = FOUND[case]
+    found = graded(task, f"id,target\na,{cells}".encode(), b"id,target\na,1\nb,2\n", compat)
+    assert found.score is None
+    assert reason in str(found.reason)
