@@ -169,6 +169,7 @@ def _parsed(source: Path | bytes, max_rows: int, types: Types) -> pl.DataFrame:
         schema_overrides=types,
         n_rows=max_rows + 1,
         raise_if_empty=False,
+        glob=False,
     )
 
 

@@ -5,6 +5,7 @@ areas and intersections are differences of running sums.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,8 @@ import numpy as np
 from proctor.evaluator.metrics.base import Array
 
 EMPTY = frozenset(("", "-"))
-MAX_DIGITS = 18
-"""Of a number, so that it is an int64."""
+MAX_DIGITS = 19
+"""Of a number that may be an int64."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,15 @@ def _whole_numbers(words: Sequence[Sequence[str]]) -> Array:
     flat = [word for row in words for word in row]
     if not flat:
         return np.zeros(0, dtype=np.int64)
-    if max(map(len, flat)) > MAX_DIGITS or not _are_digits("".join(flat)):
-        wrong = next(n for n, row in enumerate(words, start=1) if not all(map(_is_whole, row)))
-        raise ValueError(f"row {wrong} is not made of whole numbers")
-    return np.array(flat, dtype=str).astype(np.int64)  # each as wide as the longest
+    with suppress(OverflowError):
+        if max(map(len, flat)) <= MAX_DIGITS and _are_digits("".join(flat)):
+            return np.array(flat, dtype=str).astype(np.int64)  # each as wide as the longest
+    wrong = next(n for n, row in enumerate(words, start=1) if not all(map(_is_whole, row)))
+    raise ValueError(f"row {wrong} is not made of whole numbers")
 
 
 def _is_whole(word: str) -> bool:
-    return len(word) <= MAX_DIGITS and _are_digits(word)
+    return len(word) <= MAX_DIGITS and _are_digits(word) and int(word) <= np.iinfo(np.int64).max
 
 
 def _are_digits(text: str) -> bool:
