@@ -42,8 +42,8 @@ NO_NUMBERS = (
 """What is no number, whatever it looks like."""
 CELLS = (
     *NO_NUMBERS, "", " ", "\t1 ", "-0", "+1", "1e308", "-1e308", "1e-400", "1.", "True", "NA",
-    "None", "9" * 25, "-" + "9" * 5000, str(2**63 - 1), str(2**63), str(-(2**63)), "1" * 400, "\0", "a\0b",
-    "x" * 1_000_000, "7 " * 100_000, "1 " + str(2**63 - 1), "1 2 1 2", "-1 5", "1 2 3",
+    "None", "9" * 25, "-" + "9" * 5000, str(2**63 - 1), str(2**63), str(-(2**63)), "1" * 400, "\0",
+    "a\0b", "x" * 1_000_000, "7 " * 100_000, "1 " + str(2**63 - 1), "1 2 1 2", "-1 5", "1 2 3",
     '"', 'he "said"', "a,b", "a\nb", "a\r\nb", "\r", "\ufeff", "\u2028", "=1+1", "\U0001f600",
 )  # fmt: skip
 
@@ -116,7 +116,7 @@ def put(rows: Rows, at: int, to: int, cell: str) -> None:
 def fill(rows: Rows, _: int, to: int, cell: str) -> None:
     for row in rows[1:]:
         if row:
-            row[to % len(row)] = cell
+            row[to % len(row)] = cell[:1000]
 
 
 def swap_columns(rows: Rows, at: int, to: int, _: str) -> None:
