@@ -3,12 +3,14 @@
 It imports what is slow to import, and reads what an agent wrote: it belongs into a worker.
 """
 
-from math import isnan
+from math import inf, isnan
 from pathlib import Path
 
 from proctor.evaluator.answers import ANY_NUMBER, read_answers, submitted_types, target_types
+from proctor.evaluator.documents import shown
 from proctor.evaluator.earned import Measured
 from proctor.evaluator.medals import rounded
+from proctor.evaluator.metrics import METRICS
 from proctor.evaluator.submissions import aligned, read_csv
 from proctor.evaluator.upstream import upstream_score
 from proctor.evaluator.values import (
@@ -35,12 +37,12 @@ def measure(
     score = upstream_score if compat == "upstream" else strict_score
     try:
         if not submission.is_file() or submission.suffix.lower() != ".csv":
-            return Measured(None, f"there is no CSV file {submission.name}", exists=False)
+            return Measured(None, f"there is no CSV file {shown(submission.name)}", exists=False)
         return Measured(rounded(score(competition, submission, answers)))
     except SubmissionError as error:
         return Measured(None, str(error))
     except OSError as error:
-        return Measured(None, f"{submission.name} cannot be read: {error.strerror}")
+        return Measured(None, f"{shown(submission.name)} cannot be read: {error.strerror}")
 
 
 def strict_score(competition: Competition, submission: Path, answers: Path) -> float:
@@ -62,10 +64,10 @@ def strict_score(competition: Competition, submission: Path, answers: Path) -> f
         further_values(competition, truth),
     )
     found = score_values(competition, arrays, competition.metric.settings, name)
-    if isnan(found):
-        raise SubmissionError(
-            f"{name}: {competition.metric.name} is undefined for such predictions"
-        )
+    worst = -inf if METRICS[competition.metric.name].higher_is_better else inf
+    if isnan(found) or found == worst:
+        said = "undefined" if isnan(found) else "infinite"
+        raise SubmissionError(f"{name}: {competition.metric.name} is {said} for such predictions")
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from proctor.evaluator.delimited import MAX_COLUMNS
 from proctor.evaluator.documents import listed, shown
@@ -53,7 +53,7 @@ def read_csv(
     check_header(_head(source), name, wanted)
     try:
         table = _parsed(source, max_rows, types[0] if types else {})
-    except PolarsError as error:
+    except (PolarsError, PanicException) as error:  # a lone quote as a number makes it panic
         if types:  # perhaps for one cell, which whoever asks for numbers will name
             return read_csv(source, name, wanted, max_rows, *types[1:])
         said = str(error).partition("\n")[0]
@@ -169,6 +169,7 @@ def _parsed(source: Path | bytes, max_rows: int, types: Types) -> pl.DataFrame:
         schema_overrides=types,
         n_rows=max_rows + 1,
         raise_if_empty=False,
+        glob=False,
     )
 
 

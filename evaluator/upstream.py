@@ -47,7 +47,7 @@ def upstream_score(competition: Competition, submission: Path, answers: Path) ->
         )
         settings = {**competition.metric.settings, **competition.upstream.settings}
         return score_values(competition, arrays, settings, name)
-    except (ValueError, KeyError, TypeError, IndexError, ZeroDivisionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise SubmissionError(f"{name}: {type(error).__name__}: {shown(str(error))}") from error
 
 

@@ -142,11 +142,14 @@ def _grade_list(
 def _print_report(found: "CompetitionReport") -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from proctor.clients.reports.tables import visible
 
     table = Table(box=None, show_header=False)
     for key, value in found.model_dump(mode="json").items():
         if value is not None:
-            table.add_row(key, str(value))
+            table.add_row(key, Text(visible(str(value))))  # a reason repeats an agent's cells
     Console().print(table)
 
 
@@ -154,7 +157,7 @@ def _print_list(found: "GradingReport", asked: "list[Asked]", file: Path) -> Non
     from proctor.clients.reports.tables import visible
 
     for each in found.ungraded:
-        named = f" ({each.competition_id})" if each.competition_id else ""
+        named = f" ({visible(each.competition_id)})" if each.competition_id else ""
         complain(f"proctor: line {each.line}{named} is not graded: {visible(each.error)}")
     print(
         f"{len(asked)} lines: {found.total_runs} graded, {found.total_ungraded} not; "

@@ -7,6 +7,8 @@ import pandas as pd
 
 from proctor.evaluator.metrics.base import Array
 
+MAX_LABEL_CHARS = 100
+
 
 @dataclass(frozen=True)
 class Objects:
@@ -27,7 +29,8 @@ def read_objects(cells: Array, n_values: int, *, label_first: bool = True) -> Ob
     """Read objects of a label and `n_values` numbers each; the label stands first or last.
 
     Raises:
-        ValueError: A row has tokens left over, or a number is none, or not finite.
+        ValueError: A row has tokens left over, or a label is too long, or a number is none, or not
+            finite.
     """
     words = [cell.split() for cell in cells]
     lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
@@ -38,6 +41,11 @@ def read_objects(cells: Array, n_values: int, *, label_first: bool = True) -> Ob
     flat = np.array([word for row in words for word in row], dtype=object).reshape(-1, each)
     rows = np.repeat(np.arange(len(words)), lengths // each)
     labels, numbers = (flat[:, 0], flat[:, 1:]) if label_first else (flat[:, -1], flat[:, :-1])
+    if len(labels) and max(map(len, labels)) > MAX_LABEL_CHARS:  # each would be as wide
+        at = next(n for n, label in enumerate(labels) if len(label) > MAX_LABEL_CHARS)
+        raise ValueError(
+            f"row {rows[at] + 1} has a label of more than {MAX_LABEL_CHARS} characters"
+        )
     return Objects(rows, labels.astype(str), _numbers(numbers, rows))
 
 
@@ -74,6 +82,8 @@ def _areas(boxes: Array) -> Array:
 
 
 def _numbers(words: Array, rows: Array) -> Array:
+    if not _is_plain("".join(words.flat)):
+        words = np.array([[each if _is_plain(each) else "nan" for each in row] for row in words])
     try:
         found = words.astype(np.float64)
     except ValueError:
@@ -85,3 +95,8 @@ def _numbers(words: Array, rows: Array) -> Array:
             f"row {rows[at] + 1} has something else than numbers: {words[at][0][:40]!a}"
         )
     return found
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it has nothing of what only Python takes for a part of a number."""
+    return text.isascii() and "_" not in text

@@ -22,7 +22,7 @@ def mae(truth: Array, predicted: Array) -> float:
 
 def mae_int(truth: Array, predicted: Array) -> float:
     """The mean absolute error to the nearest whole number, halves to the even one."""
-    return float(round(mae(truth, predicted)))
+    return float(np.round(mae(truth, predicted)))  # which leaves infinity as it is
 
 
 def masked_mae(truth: Array, predicted: Array, *, masked: Array) -> float:

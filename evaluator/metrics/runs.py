@@ -5,6 +5,7 @@ areas and intersections are differences of running sums.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from proctor.evaluator.metrics.base import Array
 
 EMPTY = frozenset(("", "-"))
+MAX_DIGITS = 19
+"""Of a number that may be an int64."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +99,21 @@ def read_masks(cells: Array | Sequence[str], sizes: Array, *, beyond: bool = Fal
 
 def _whole_numbers(words: Sequence[Sequence[str]]) -> Array:
     flat = [word for row in words for word in row]
-    try:
-        return np.array(flat, dtype=str).astype(np.int64) if flat else np.zeros(0, dtype=np.int64)
-    except (ValueError, OverflowError):
-        wrong = next(n for n, row in enumerate(words, start=1) if not all(map(_is_whole, row)))
-        raise ValueError(f"row {wrong} is not made of whole numbers") from None
+    if not flat:
+        return np.zeros(0, dtype=np.int64)
+    with suppress(OverflowError):
+        if max(map(len, flat)) <= MAX_DIGITS and _are_digits("".join(flat)):
+            return np.array(flat, dtype=str).astype(np.int64)  # each as wide as the longest
+    wrong = next(n for n, row in enumerate(words, start=1) if not all(map(_is_whole, row)))
+    raise ValueError(f"row {wrong} is not made of whole numbers")
 
 
 def _is_whole(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) < 19  # noqa: PLR2004 - of int64
+    return len(word) <= MAX_DIGITS and _are_digits(word) and int(word) <= np.iinfo(np.int64).max
+
+
+def _are_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _refuse_at(row: Array, wrong: Array, what: str) -> None:

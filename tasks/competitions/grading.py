@@ -34,6 +34,7 @@ from proctor.tasks.competitions.prepared import ANSWERS, PRIVATE
 COMMENTS = ("#", "//")
 LONGEST = 1 << 20
 """Characters of a line."""
+LONGEST_ID = 200
 NONE_MADE = "no submission was made"
 
 
@@ -47,7 +48,7 @@ class Asked(NamedTuple):
 
 
 class _Line(Value):
-    competition_id: str = Field(min_length=1)
+    competition_id: str = Field(min_length=1, max_length=LONGEST_ID)
     submission_path: str | None
 
 
@@ -114,8 +115,12 @@ def read_list(path: Path) -> Iterator[Asked]:
     Raises:
         TaskError: The file cannot be read.
     """
-    for number, text in enumerate(_text(path).split("\n"), 1):
-        line = text.strip()
+    for number, data in enumerate(_data(path).split(b"\n"), 1):
+        try:
+            line = data.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            yield Asked(number, None, None, f"byte {error.start} of it is not UTF-8")
+            continue
         if line and not line.startswith(COMMENTS):
             yield _asked(number, line, path.absolute().parent)
 
@@ -182,13 +187,11 @@ _TOTALLED = (
 )
 
 
-def _text(path: Path) -> str:
+def _data(path: Path) -> bytes:
     try:
-        return path.read_text("utf-8-sig")
+        return path.read_bytes()
     except OSError as error:
         raise TaskError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{path}: byte {error.start} is not UTF-8") from error
 
 
 def _asked(number: int, line: str, folder: Path) -> Asked:

@@ -8,11 +8,11 @@ is better.
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import NamedTuple
 
-from proctor.evaluator.documents import shown
+from proctor.evaluator.documents import listed, shown
 from proctor.schemas.errors import TaskError
 from proctor.tasks.formats.reading import read_text
 
@@ -70,23 +70,33 @@ def written(entries: Sequence[Entry]) -> str:
 
 
 def _entries(path: Path) -> Iterator[Entry]:
-    rows = csv.DictReader(read_text(path).splitlines())
-    columns = rows.fieldnames or ()
-    named = next((each for each in COLUMNS if each in columns), None)
-    if named is None:
-        said = f"it has {', '.join(columns)}" if columns else "it is empty"
-        raise TaskError(f"{path}: it has no column 'score'; {said}")
-    for row in rows:
-        text = row[named] or ""
-        try:
-            score = float(text)
-        except ValueError:
-            score = float("nan")
-        if not isfinite(score):
-            raise TaskError(
-                f"{path}: line {rows.line_num}: the score {shown(text)} is no finite number"
-            )
-        yield Entry(score, row.get("by") or "")
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    try:
+        columns = rows.fieldnames or ()
+        named = next((each for each in COLUMNS if each in columns), None)
+        if named is None:
+            said = f"it has {listed(columns)}" if columns else "it is empty"
+            raise TaskError(f"{path}: it has no column 'score'; {said}")
+        if columns.count(named) > 1:
+            raise TaskError(f"{path}: the column {named!r} stands twice; leave one")
+        for row in rows:
+            text = row[named] or ""
+            score = _number(text)
+            if not isfinite(score):
+                raise TaskError(
+                    f"{path}: line {rows.line_num}: the score {shown(text)} is no finite number"
+                )
+            yield Entry(score, row.get("by") or "")
+    except csv.Error as error:
+        raise TaskError(f"{path}: no CSV table, in line {rows.line_num + 1}: {error}") from error
+
+
+def _number(text: str) -> float:
+    """What a cell says; NaN where that is no number, which "1_0" is to Python alone."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else nan
+    except ValueError:
+        return nan
 
 
 def _best_first(scores: Sequence[float], *, lower_is_better: bool) -> tuple[float, ...]:

@@ -1,12 +1,16 @@
 """``proctor competitions grade`` and ``report``: leaderboards, lists, and shares of medals."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from proctor.clients.cli import app
@@ -14,6 +18,9 @@ from proctor.clients.reports.competitions import MEASURES, of_rows, split_result
 from proctor.clients.reports.rows import Row
 from proctor.evaluator.earned import Measured, earned
 from proctor.schemas.competition import Competition, GradingReport
+from proctor.schemas.errors import TaskError
+from proctor.tasks.competitions.grading import read_list
+from proctor.tasks.competitions.leaderboards import read_scores
 from proctor.tasks.competitions.library import Competitions
 
 Proctor = Callable[..., Result]
@@ -88,7 +95,7 @@ def test_a_leaderboard_gives_rank_and_percentile_and_leaves_the_thresholds(
     ("competition", "text", "problem"),
     [
         (ONE, "", "no column 'score'; it is empty"),
-        (ONE, "team,points\na,1\n", "no column 'score'; it has team, points"),
+        (ONE, "team,points\na,1\n", "no column 'score'; it has 'team', 'points'"),
         (ONE, "score\n", "it has no scores"),
         (ONE, "score\n0.9\nhigh\n", "line 3: the score 'high' is no finite number"),
         (ONE, "score\n0.9\nnan\n", "line 3: the score 'nan' is no finite number"),
@@ -105,6 +112,45 @@ def test_a_leaderboard_that_makes_no_sense_is_refused(
     (tmp_path / "board.csv").write_text(text, "utf-8")
     said = ["grade", "lists/reference.csv", competition, "--leaderboard", "board.csv"]
     assert problem in proctor(*said, expect=2).stderr
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"score", b"Score", b"team", b"0.5", b"1_0", "\u0663".encode(), b"nan", b"1e999",
+             b"\0", b",", b'"', b"\n", b"\r\n", b"\r", b"\xff", b"\xef\xbb\xbf", b"x" * 200_000]
+        ),
+        max_size=12,
+    )
+)  # fmt: skip
+@settings(deadline=None)
+def test_any_leaderboard_has_finite_scores_or_is_refused(parts: list[bytes]) -> None:
+    with TemporaryDirectory() as place:
+        path = Path(place) / "board.csv"
+        path.write_bytes(b"".join(parts))
+        try:
+            assert all(math.isfinite(each) for each in read_scores(path, lower_is_better=False))
+        except TaskError as error:
+            assert len(str(error)) < 1000  # noqa: PT017 - either outcome is right
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("score\n" + "9" * 200_000, "in line 2: field larger"),
+        ("x" * 200_000, "in line 1: field larger"),
+        ("score\n1_0\n", "'1_0' is no finite number"),
+        ("score\n\u0663\n", "is no finite number"),
+        ('score\n"1\n2"\n', "is no finite number"),
+        ("score,score\n1,2\n", "'score' stands twice"),
+    ],
+)
+def test_a_leaderboard_whose_scores_are_not_plain_is_refused(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    (tmp_path / "board.csv").write_text(text, "utf-8")
+    with pytest.raises(TaskError, match=problem):
+        read_scores(tmp_path / "board.csv", lower_is_better=False)
 
 
 def test_a_leaderboard_of_one_team_is_taken_with_a_warning(
@@ -198,6 +244,81 @@ def test_a_bad_line_of_a_list_never_aborts_the_rest(proctor: Proctor, tmp_path: 
     assert "line 7 (cell-sample) is not graded: there is no competition" in done.stderr
     assert "did you mean cell-samples?" in done.stderr
     assert "line 10 is not graded: competition_id" in done.stderr
+
+
+ODD: dict[str, bytes] = {
+    "no UTF-8": b'{"competition_id": "cell-samples", "submission_path": "\xff.csv"}',
+    "NULs": b"\0\0\0",
+    "deep": b"[" * 50_000,
+    "a surrogate": b'{"competition_id": "\\ud800", "submission_path": "reference.csv"}',
+    "digits": b'{"competition_id": ' + b"9" * 5000 + b"}",
+    "a list": b'{"competition_id": ["cell-samples"], "submission_path": "reference.csv"}',
+    "a path": b'{"competition_id": "../cell-samples", "submission_path": "reference.csv"}',
+    "long": b'{"competition_id": "' + b"x" * 900_000 + b'", "submission_path": null}',
+    "very long": b'"' + b"x" * (2 << 20) + b'"',
+    "terminal": b'{"competition_id": "\\u001b[2J", "submission_path": null}',
+    "a number": b'{"competition_id": "cell-samples", "submission_path": 7}',
+}
+
+
+def test_odd_lines_of_a_list_are_told_in_bounds_and_cost_the_others_nothing(
+    proctor: Proctor, tmp_path: Path
+) -> None:
+    good = f'{{"competition_id": "{ONE}", "submission_path": "reference.csv"}}'.encode()
+    lines = [good, *ODD.values(), good]
+    (tmp_path / "lists" / "list.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
+    done = proctor("grade", "lists/list.jsonl", "--json", expect=1)
+    found = GradingReport.model_validate_json(done.stdout)
+    assert [each.gold_medal for each in found.competition_reports] == [True, True]
+    assert [each.line for each in found.ungraded] == list(range(2, len(ODD) + 2))
+    for each, name in zip(found.ungraded, ODD, strict=True):
+        assert len(each.error) < 500, name
+        assert len(each.competition_id or "") < 500, name
+    said = proctor("grade", "lists/list.jsonl", expect=1).stderr
+    assert "\x1b" not in said
+    assert "line 2 is not graded: byte 55 of it is not UTF-8" in said
+
+
+paths = st.sampled_from(
+    ["reference.csv", "none.csv", ".", "/dev/zero", "a\0b", "\ud800", "x" * 5000]
+)
+names = st.sampled_from([ONE, "", "no-such", None, 7, "\ud800"]) | st.text(max_size=9)
+objects = st.fixed_dictionaries(
+    {"competition_id": names},
+    optional={"submission_path": st.none() | paths | st.integers(), "more": st.text(max_size=9)},
+)
+lines = st.binary(max_size=40) | objects.map(lambda each: json.dumps(each).encode())
+
+
+@given(st.lists(lines, max_size=6), st.integers(0, 6))
+@settings(deadline=None)
+def test_a_list_asks_for_what_its_good_line_asks_whatever_stands_around_it(
+    around: list[bytes], at: int
+) -> None:
+    around = [line.replace(b"\n", b" ") for line in around]
+    at = min(at, len(around))
+    good = json.dumps({"competition_id": ONE, "submission_path": "reference.csv"}).encode()
+    with TemporaryDirectory() as place:
+        path = Path(place) / "list.jsonl"
+        path.write_bytes(b"\n".join([*around[:at], good, *around[at:]]))
+        asked = {each.line: each for each in read_list(path)}
+    assert asked[at + 1][1:] == (ONE, Path(place) / "reference.csv", None)
+    assert all((each.competition_id is None) == bool(each.problem) for each in asked.values())
+
+
+@pytest.mark.parametrize("cell", ["[/b]", "[red]high", "\x1b[2J", "\u202e1"])
+def test_what_an_agent_wrote_is_no_markup_and_steers_no_terminal(
+    proctor: Proctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    header, first, *rest = (tmp_path / "lists" / "reference.csv").read_text("utf-8").splitlines()
+    changed = [header, f"{first.split(',')[0]},{cell}", *rest]
+    odd = tmp_path / "lists" / "[red].csv"
+    odd.write_text("\n".join(changed), "utf-8")
+    said = proctor("grade", "lists/[red].csv", ONE, expect=1).stdout
+    assert "1 of" in said
+    assert "[red].csv" in said
+    assert "\x1b" not in said
 
 
 def test_a_report_says_by_which_rule_and_can_be_aggregated(

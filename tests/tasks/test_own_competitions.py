@@ -420,7 +420,7 @@ def test_a_leaderboard_is_read_in_any_order_and_refused_by_its_line(tmp_path: Pa
         "score\nnan\n": "line 2: the score 'nan' is no finite number",
         "by,score\nfirst\n": "line 2: the score '' is no",
         "score\n": "it has no scores",
-        "points\n1\n": "no column 'score'; it has points",
+        "points\n1\n": "no column 'score'; it has 'points'",
     }.items():
         path.write_text(text, "utf-8")
         with pytest.raises(TaskError, match=re.escape(problem)):
