@@ -24,6 +24,7 @@ from proctor.evaluator.work import Work
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.errors import (
+    NotYetError,
     ProctorError,
     SandboxError,
     SandboxLostError,
@@ -34,6 +35,7 @@ from proctor.schemas.grade import Grade
 from proctor.schemas.session import Ending, SessionRequest, Submission
 from proctor.server.preparing import Preparing
 from proctor.server.record import Record, earlier_attempts
+from proctor.server.room import allowed_files, room_for_sessions
 from proctor.server.session import Session
 from proctor.server.terms import Terms
 from proctor.tasks.catalog import Catalog
@@ -105,10 +107,11 @@ class Sessions:
 
         Raises:
             TaskError: There is no such task, or it cannot be prepared.
-            NotYetError: It is being prepared, which takes a while.
+            NotYetError: It is being prepared, which takes a while; or as many are open as can be.
             SessionError: The label is taken.
         """
         task = await self._preparing.task(request.task_id)
+        self._refuse_if_full()
         session_id = secrets.token_hex(8)
         label = request.label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         for other in self.all():
@@ -131,6 +134,15 @@ class Sessions:
         self._by_token[session.token] = session
         self._tasks.start_soon(self._guarded, self._live, session)
         return session
+
+    def _refuse_if_full(self) -> None:
+        room = room_for_sessions()
+        n_open = sum(not session.handed_in.is_set() for session in self._by_id.values())
+        if room is not None and n_open >= room:
+            raise NotYetError(
+                f"{n_open} sessions are open, as many as {allowed_files()} open files allow; "
+                "ask again when one has ended, or allow the server more with 'ulimit -n'"
+            )
 
     def with_id(self, session_id: str) -> Session:
         """The session of that id.
