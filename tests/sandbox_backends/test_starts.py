@@ -12,9 +12,7 @@ from proctor.sandbox_backends.starts import few_at_once
 from proctor.schemas.sandbox import SandboxSpec
 
 
-async def test_however_many_sandboxes_are_wanted_few_start_at_a_time_and_all_are_open_together() -> (
-    None
-):
+async def test_however_many_sandboxes_are_wanted_few_start_at_a_time() -> None:
     starting, most, opened, all_open = 0, 0, 0, anyio.Event()
 
     @asynccontextmanager
