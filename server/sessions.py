@@ -6,6 +6,7 @@ which holds the sandbox's context; clients come and go without touching it.
 """
 
 import logging
+import os
 import secrets
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -33,6 +34,7 @@ from proctor.schemas.errors import (
 )
 from proctor.schemas.grade import Grade
 from proctor.schemas.session import Ending, SessionRequest, Submission
+from proctor.schemas.task import Task
 from proctor.server.preparing import Preparing
 from proctor.server.record import Record, earlier_attempts
 from proctor.server.room import allowed_files, room_for_sessions
@@ -47,7 +49,8 @@ TAKE_WITHIN_S = 300.0
 ABANDON_WITHIN_S = 30.0
 GRADES_WITHIN_S = 60.0
 """How long a closing server waits for gradings that are under way."""
-GRADINGS_AT_ONCE = 2
+GRADINGS_AT_ONCE = max(2, (os.cpu_count() or 1) // 2)
+"""Each keeps up to two sandboxes busy; agents at work have the same processors."""
 CHECKS_AT_ONCE = 4
 """Checks of the form alone, which need not wait for gradings."""
 
@@ -73,6 +76,7 @@ class Sessions:
         self._tasks = tasks
         self._by_id: dict[str, Session] = {}
         self._by_token: dict[str, Session] = {}
+        self._being_opened = 0
         self._gradings = anyio.CapacityLimiter(GRADINGS_AT_ONCE)
         self._checks = anyio.CapacityLimiter(CHECKS_AT_ONCE)
         self._preparing = Preparing(catalog, tasks, terms.wait_s)
@@ -112,6 +116,13 @@ class Sessions:
         """
         task = await self._preparing.task(request.task_id)
         self._refuse_if_full()
+        self._being_opened += 1
+        try:
+            return await self._opened(request, task)
+        finally:
+            self._being_opened -= 1
+
+    async def _opened(self, request: SessionRequest, task: Task) -> Session:
         session_id = secrets.token_hex(8)
         label = request.label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         for other in self.all():
@@ -137,7 +148,8 @@ class Sessions:
 
     def _refuse_if_full(self) -> None:
         room = room_for_sessions()
-        n_open = sum(not session.handed_in.is_set() for session in self._by_id.values())
+        at_work = sum(not session.handed_in.is_set() for session in self._by_id.values())
+        n_open = at_work + self._being_opened
         if room is not None and n_open >= room:
             raise NotYetError(
                 f"{n_open} sessions are open, as many as {allowed_files()} open files allow; "

@@ -46,16 +46,21 @@ async def test_a_server_short_of_open_files_refuses_the_next_session_and_harms_n
 async def _fill(base: str) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=60) as http:
-        tickets: list[dict[str, Any]] = []
-        for _ in range(12):
-            response = await http.post("/sessions", json={"task_id": "mini"})
-            if response.status_code == 201:
-                tickets.append(response.json())
-                continue
-            assert response.status_code == 503
-            assert response.headers["Retry-After"]
-            assert "2 sessions are open, as many as 116 open files allow" in response.text
-            assert "ulimit -n" in response.text
+        responses: list[httpx2.Response] = []
+
+        async def ask() -> None:
+            responses.append(await http.post("/sessions", json={"task_id": "mini"}))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(12):
+                tasks.start_soon(ask)
+        tickets = [response.json() for response in responses if response.status_code == 201]
+        for response in responses:
+            if response.status_code == 503:
+                assert response.headers["Retry-After"]
+                assert "2 sessions are open, as many as 116 open files allow" in response.text
+                assert "ulimit -n" in response.text
+        assert {response.status_code for response in responses} == {201, 503}
         assert len(tickets) == 2
         for ticket in tickets:
             transport = StreamableHttpTransport(ticket["url"], auth=BearerAuth(ticket["token"]))
