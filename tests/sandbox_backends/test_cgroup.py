@@ -1,5 +1,7 @@
 """Control groups, where this machine lets us make them."""
 
+from pathlib import Path
+
 import anyio
 import pytest
 
@@ -9,7 +11,7 @@ from proctor.schemas.sandbox import SandboxSpec
 
 async def test_others_go_on_while_a_group_waits_for_its_last_process() -> None:
     async with await anyio.open_process(["sleep", "60"]) as process:
-        left = anyio.Event()
+        left, joined = anyio.Event(), list[Path]()
 
         async def end_it() -> None:
             await left.wait()
@@ -18,10 +20,11 @@ async def test_others_go_on_while_a_group_waits_for_its_last_process() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(end_it)
             async with control_group(SandboxSpec()) as join:
+                joined += join
                 for procs in join:
                     procs.write_text(str(process.pid))
                 left.set()
         await process.wait()
-    if not join:
+    if not joined:
         pytest.skip("control groups cannot be made here")
-    assert not any(procs.parent.exists() for procs in join)
+    assert not any(procs.parent.exists() for procs in joined)
