@@ -7,10 +7,11 @@ backend falls back to limits per process.
 import itertools
 import os
 import sys
-import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+import anyio
 
 from proctor.schemas.sandbox import SandboxSpec
 
@@ -24,8 +25,8 @@ EMPTY_WITHIN_S = 5.0
 _numbers = itertools.count()
 
 
-@contextmanager
-def control_group(spec: SandboxSpec) -> Generator[tuple[Path, ...]]:
+@asynccontextmanager
+async def control_group(spec: SandboxSpec) -> AsyncGenerator[tuple[Path, ...]]:
     """Make a control group with `spec`'s limits, and remove it at the end.
 
     Yields:
@@ -40,8 +41,9 @@ def control_group(spec: SandboxSpec) -> Generator[tuple[Path, ...]]:
         complete = made and all((group / "cgroup.procs").exists() for group in made)
         yield tuple(group / "cgroup.procs" for group in made) if complete else ()
     finally:
-        for group in made:
-            _remove(group)
+        with anyio.CancelScope(shield=True):
+            for group in made:
+                await _remove(group)
 
 
 def sweep() -> None:
@@ -118,17 +120,18 @@ def _make_v1(name: str, spec: SandboxSpec, made: list[Path]) -> None:
         raise
 
 
-def _remove(group: Path) -> None:
+async def _remove(group: Path) -> None:
     """Remove a group once its last process has been reaped, which the kernel does in its time."""
-    deadline = time.monotonic() + EMPTY_WITHIN_S
-    while True:
-        try:
-            group.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                return
-            time.sleep(0.005)
-        else:
-            return
+    with anyio.move_on_after(EMPTY_WITHIN_S):
+        while not _is_removed(group):  # noqa: ASYNC110 - the kernel tells nobody
+            await anyio.sleep(0.005)
+
+
+def _is_removed(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

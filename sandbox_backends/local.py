@@ -94,32 +94,33 @@ async def open_bubblewrap(
     refuse_without_lease(spec, gpus)
     refuse_without_memory_manager(gpus)
     nodes = tuple(dict.fromkeys(node for gpu in gpus for node in gpu.nodes))
-    with control_group(spec) as join, filter_to_inherit() as seccomp:
-        launch = Launch(spec, seccomp, join, nodes)
-        info = SandboxInfo(
-            backend="local",
-            isolation="namespaces",
-            limits="full" if join else "partial",
-            workdir=spec.workdir,
-            scratch="/tmp",  # noqa: S108 - the sandbox's own
-            python=launch.python,
-            script_cwd=spec.script_cwd,
-            network=spec.network,
-            memory_bytes=spec.memory_bytes,
-            foreground_s=spec.foreground_s,
-            gpus=tuple(gpu.uuid for gpu in gpus),
-            overrides=overrides.if_any() if overrides else None,
-        )
-        limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
-        env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
-        if gpus:
-            env |= _visible(info)
-        command = launch.command([launch.python, *BOOT_ARGS])
-        async with (
-            _helper(command, SCRATCH, inherit=(seccomp,)) as channel,
-            networked(channel, spec.network, egress or Egress()) as proxies,
-        ):
-            yield ChannelSandbox(channel, info, env={**env, **proxies}, rlimits=limits)
+    with filter_to_inherit() as seccomp:
+        async with control_group(spec) as join:
+            launch = Launch(spec, seccomp, join, nodes)
+            info = SandboxInfo(
+                backend="local",
+                isolation="namespaces",
+                limits="full" if join else "partial",
+                workdir=spec.workdir,
+                scratch="/tmp",  # noqa: S108 - the sandbox's own
+                python=launch.python,
+                script_cwd=spec.script_cwd,
+                network=spec.network,
+                memory_bytes=spec.memory_bytes,
+                foreground_s=spec.foreground_s,
+                gpus=tuple(gpu.uuid for gpu in gpus),
+                overrides=overrides.if_any() if overrides else None,
+            )
+            limits = LIMITS_ALWAYS if join else {**LIMITS_ALWAYS, **_limits_per_process(spec)}
+            env = environment(launch.python, home=info.scratch, cpus=spec.cpus)
+            if gpus:
+                env |= _visible(info)
+            command = launch.command([launch.python, *BOOT_ARGS])
+            async with (
+                _helper(command, SCRATCH, inherit=(seccomp,)) as channel,
+                networked(channel, spec.network, egress or Egress()) as proxies,
+            ):
+                yield ChannelSandbox(channel, info, env={**env, **proxies}, rlimits=limits)
 
 
 @asynccontextmanager

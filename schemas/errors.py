@@ -7,7 +7,7 @@
     │   ├── SandboxStartError    never came up; nothing is left behind, another may start
     │   └── SandboxLostError     was up and is gone
     ├── SessionError         the client: unknown, expired, already submitted, over budget
-    │   └── NotYetError          came too early: what it asks for is being made
+    │   └── NotYetError          came too early: what it asks for is being made, or there is no room
     ├── ModelError           whoever chose the model: its provider refuses or fails
     ├── RunError             whoever started a run: its directory, its budget, what it is to hold
     ├── BudgetSpentError     whoever set a cap: nothing is left of its tokens, money or time
@@ -48,7 +48,7 @@ class SessionError(ProctorError):
 
 
 class NotYetError(SessionError):
-    """What the client asked for is being made; it may ask again in a while."""
+    """What the client asked for is being made, or there is no room; it may ask again in a while."""
 
 
 class ModelError(ProctorError):

@@ -6,11 +6,12 @@ cannot send headers. Every request of every route passes here, Host and Origin c
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -59,7 +60,8 @@ class Authentication:
             name = "owner" if owner else seat.session.id
             # Ties what the SDK keeps for a client, such as a handshake's state, to its token.
             scope["user"] = AuthenticatedUser(AccessToken(token=token, client_id=name, scopes=[]))
-        await self._app(scope, receive, send)
+        with suppress(ClientDisconnect):  # in the middle of its request: there is nobody to answer
+            await self._app(scope, receive, send)
 
     def _seat(self, token: str) -> tuple[Seat | None, bool]:
         if secrets.compare_digest(token.encode(), self._owner_token.encode()):

@@ -1,7 +1,8 @@
 """The HTTP face: MCP for clients, and a small API for the owner.
 
 POST   /sessions       {task_id, label?}: opens a session; returns its id, token and URLs, or
-                       503 with Retry-After while its task is being prepared
+                       503 with Retry-After while its task is being prepared, or as many are
+                       open as there is room for
 GET    /sessions       every session since the server started
 GET    /sessions/{id}  one session: state, budget and, whatever the agent may see, the grade;
                        with ?until=handed_in or ?until=settled, once that is so, or after 20 s

@@ -6,6 +6,7 @@ which holds the sandbox's context; clients come and go without touching it.
 """
 
 import logging
+import os
 import secrets
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -24,6 +25,7 @@ from proctor.evaluator.work import Work
 from proctor.sandbox_backends.base import Backend, Sandbox
 from proctor.sandbox_backends.concurrency import task_group
 from proctor.schemas.errors import (
+    NotYetError,
     ProctorError,
     SandboxError,
     SandboxLostError,
@@ -32,8 +34,10 @@ from proctor.schemas.errors import (
 )
 from proctor.schemas.grade import Grade
 from proctor.schemas.session import Ending, SessionRequest, Submission
+from proctor.schemas.task import Task
 from proctor.server.preparing import Preparing
 from proctor.server.record import Record, earlier_attempts
+from proctor.server.room import allowed_files, room_for_sessions
 from proctor.server.session import Session
 from proctor.server.terms import Terms
 from proctor.tasks.catalog import Catalog
@@ -45,7 +49,8 @@ TAKE_WITHIN_S = 300.0
 ABANDON_WITHIN_S = 30.0
 GRADES_WITHIN_S = 60.0
 """How long a closing server waits for gradings that are under way."""
-GRADINGS_AT_ONCE = 2
+GRADINGS_AT_ONCE = max(2, (os.cpu_count() or 1) // 2)
+"""Each keeps up to two sandboxes busy; agents at work have the same processors."""
 CHECKS_AT_ONCE = 4
 """Checks of the form alone, which need not wait for gradings."""
 
@@ -71,6 +76,7 @@ class Sessions:
         self._tasks = tasks
         self._by_id: dict[str, Session] = {}
         self._by_token: dict[str, Session] = {}
+        self._being_opened = 0
         self._gradings = anyio.CapacityLimiter(GRADINGS_AT_ONCE)
         self._checks = anyio.CapacityLimiter(CHECKS_AT_ONCE)
         self._preparing = Preparing(catalog, tasks, terms.wait_s)
@@ -105,10 +111,18 @@ class Sessions:
 
         Raises:
             TaskError: There is no such task, or it cannot be prepared.
-            NotYetError: It is being prepared, which takes a while.
+            NotYetError: It is being prepared, which takes a while; or as many are open as can be.
             SessionError: The label is taken.
         """
         task = await self._preparing.task(request.task_id)
+        self._refuse_if_full()
+        self._being_opened += 1
+        try:
+            return await self._opened(request, task)
+        finally:
+            self._being_opened -= 1
+
+    async def _opened(self, request: SessionRequest, task: Task) -> Session:
         session_id = secrets.token_hex(8)
         label = request.label or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{session_id}"
         for other in self.all():
@@ -131,6 +145,16 @@ class Sessions:
         self._by_token[session.token] = session
         self._tasks.start_soon(self._guarded, self._live, session)
         return session
+
+    def _refuse_if_full(self) -> None:
+        room = room_for_sessions()
+        at_work = sum(not session.handed_in.is_set() for session in self._by_id.values())
+        n_open = at_work + self._being_opened
+        if room is not None and n_open >= room:
+            raise NotYetError(
+                f"{n_open} sessions are open, as many as {allowed_files()} open files allow; "
+                "ask again when one has ended, or allow the server more with 'ulimit -n'"
+            )
 
     def with_id(self, session_id: str) -> Session:
         """The session of that id.

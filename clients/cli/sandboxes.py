@@ -155,6 +155,7 @@ async def _chosen(
     stack: AsyncExitStack, options: SandboxOptions, overrides: "Overrides", *, may_build: bool
 ) -> "Backend":
     from proctor.sandbox_backends.gpus import GpuPool, on_gpus
+    from proctor.sandbox_backends.starts import few_at_once
 
     if ":" in options.backend:
         return _own(options)
@@ -165,7 +166,8 @@ async def _chosen(
         )
     if options.backend == "gpu":
         await _check_gpus()
-    return on_gpus(GpuPool(), await _opener(stack, options, overrides, may_build=may_build))
+    opener = await _opener(stack, options, overrides, may_build=may_build)
+    return on_gpus(GpuPool(), few_at_once(opener))
 
 
 async def _opener(

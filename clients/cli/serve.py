@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "PROCTOR_TOKEN"  # noqa: S105 - the name of a variable
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+FEW_SESSIONS = 200
+"""Room for fewer is worth a word."""
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -139,6 +141,7 @@ async def _serve_http(serving: _Serving, host: str, port: int, allow_host: list[
 
     from proctor.server.http import build_app
     from proctor.server.listen import bind, listening
+    from proctor.server.room import allowed_files, room_for_sessions
 
     try:
         listener = bind(host, port)
@@ -163,6 +166,11 @@ async def _serve_http(serving: _Serving, host: str, port: int, allow_host: list[
                 "proctor: send it as 'Authorization: Bearer <token>'; POST /sessions opens a "
                 "session for a client. Ctrl-C ends the server."
             )
+            if (room := room_for_sessions()) is not None and room < FEW_SESSIONS:
+                complain(
+                    f"proctor: there is room for {room} sessions at once, as {allowed_files()} "
+                    "open files are allowed; 'ulimit -n' allows more"
+                )
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:
                     break

@@ -48,7 +48,7 @@ class Owner:
             yield cls(http)
 
     async def open(self, request: SessionRequest) -> SessionTicket:
-        """Open a session; waits while the server prepares its task.
+        """Open a session; waits while the server prepares its task, or has no room.
 
         Raises:
             SessionError: The server refuses.

@@ -143,3 +143,23 @@ async def test_a_wait_ends_though_nothing_happens(
         wrong = await http.get(path, params={"until": "doomsday"})
         assert wrong.status_code == 422
         assert "until=doomsday: give handed_in or settled" in wrong.json()["error"]
+
+
+async def test_a_client_that_vanishes_in_the_middle_of_its_request_is_no_error_of_the_server(
+    serving: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving() as server, server.owner() as http:
+        token = (await server.ticket())["token"]
+        for path in ("/mcp", f"/s/{token}/mcp", "/sessions"):
+            head = (
+                f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer owner-token\r\n"
+                "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
+                "MCP-Protocol-Version: 2026-07-28\r\nContent-Length: 1000\r\n\r\n{"
+            )
+            port = int(server.url.rpartition(":")[2])
+            async with await anyio.connect_tcp("127.0.0.1", port) as vanishing:
+                await vanishing.send(head.encode())
+                await http.get("/health")  # so that the server has begun with it
+            for _ in range(5):
+                await http.get("/health")
+    assert not caplog.records
