@@ -199,6 +199,7 @@ def _failures(name: str, future: "Future[Path]", told: set[str]) -> list[str]:
     error = future.exception()
     if error is None:
         print(future.result(), flush=True)
+        _tell_odd(name, future.result())
         return []
     if isinstance(error, ProctorError):
         if str(error) not in told:  # credentials that are missing fail every one alike
@@ -207,3 +208,15 @@ def _failures(name: str, future: "Future[Path]", told: set[str]) -> list[str]:
     else:  # our own mistake: the others go on nevertheless
         complain("".join(format_exception(error)))
     return [name]
+
+
+def _tell_odd(name: str, place: Path) -> None:
+    """Tell which raw files were taken although they are empty or cut short."""
+    from proctor.tasks.competitions.prepared import manifest_of
+
+    if (odd := manifest_of(place).odd).count:
+        complain(
+            f"proctor: {name}: {odd.count} raw file(s) empty or cut short, taken as they are: "
+            f"{odd.said()}; if they are whole on Kaggle, remove {place} and prepare it from a "
+            "better copy"
+        )
