@@ -215,8 +215,8 @@ def _tell_odd(name: str, place: Path) -> None:
     from proctor.tasks.competitions.prepared import manifest_of
 
     if (odd := manifest_of(place).odd).count:
+        are = "raw file is" if odd.count == 1 else "raw files are"
         complain(
-            f"proctor: {name}: {odd.count} raw file(s) empty or cut short, taken as they are: "
-            f"{odd.said()}; if they are whole on Kaggle, remove {place} and prepare it from a "
-            "better copy"
+            f"proctor: {name}: {odd.count} {are} empty or cut short: {odd.said()}; agents get "
+            f"them so. If Kaggle's are whole, remove {place} and prepare it from another copy"
         )

@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from math import prod
+from tokenize import TokenError
 from typing import NamedTuple
 
 from numpy.lib import format as npy
@@ -35,6 +36,10 @@ BOXES = frozenset(
     {b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"styp", b"free", b"skip", b"wide"}
 )
 PARQUET_MARKS, MIN_PARQUET_BYTES = (b"PAR1", b"PARE"), 12
+MAX_HEADER_BYTES = 10_000
+"""Of an array, beyond which NumPy does not read it either."""
+NO_HEADER = (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError)
+"""What NumPy raises on headers that are none: it reads them as Python."""
 UNSTATED = 0x7FFF_0000
 """From here on, the length of a RIFF or AIFF file is a filler: it was written to a pipe."""
 
@@ -140,13 +145,13 @@ def _is_npy_cut(file: _File) -> bool:
     (header,) = length.unpack(file.read(8, length.size))
     start = 8 + length.size + int(header)
     read = {1: npy.read_array_header_1_0, 2: npy.read_array_header_2_0}.get(version)
-    if start > file.size or read is None:
+    if start > file.size or read is None or header > MAX_HEADER_BYTES:
         return start > file.size
     with open(file.handle, "rb", closefd=False) as opened:
         opened.seek(8)
         try:
             shape, _, dtype = read(opened)
-        except ValueError:  # it makes no sense, though it is all there
+        except NO_HEADER:  # it makes no sense, though it is all there
             return False
     return not dtype.hasobject and start + prod(shape) * dtype.itemsize > file.size
 
