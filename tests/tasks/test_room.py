@@ -41,8 +41,8 @@ def test_the_members_of_zips_are_added_up_and_the_archives_named(tmp_path: Path)
     with pytest.raises(TaskError) as told:
         raw.check_room([*KILO, "c.bin"], tmp_path)
     said = str(told.value)
-    assert said.startswith("train.zip, more.zip: 2.5 kB (2500 bytes) are unpacked, and 2.4 kB")
-    assert f"(2400 bytes) are free in {tmp_path}; make room" in said
+    assert said.startswith("train.zip, more.zip: 2.5 kB are to be unpacked, and 2.4 kB are free")
+    assert f"in {tmp_path}; make room" in said
     raw.close()
 
 
@@ -55,8 +55,8 @@ def test_what_lies_in_the_folder_itself_needs_no_room(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("packed", "needed"),
     [
-        ({"train.7z": sevenzipped(KILO)}, r"train\.7z: 2\.0 kB \(2000 bytes\)"),
-        ({"train.tar": tarred(KILO, "w")}, r"train\.tar: 2\.0 kB \(2000 bytes\)"),
+        ({"train.7z": sevenzipped(KILO)}, r"train\.7z: 2\.0 kB"),
+        ({"train.tar": tarred(KILO, "w")}, r"train\.tar: 2\.0 kB"),
         ({"train.tar.gz": tarred(KILO)}, r"train\.tar\.gz: train/a\.bin: 1\.0 kB"),
         ({"all.zip": zipped({"train.zip": bytes(1600)})}, r"all\.zip: train\.zip: 1\.6 kB"),
     ],
@@ -73,7 +73,7 @@ def test_an_archive_that_is_unpacked_whole_needs_room_before(
 
 def test_a_table_in_an_archive_needs_room_before(tmp_path: Path) -> None:
     raw = raw_in(tmp_path, {"train.csv.zip": zipped({"train.csv": TRAIN})}, free=10)
-    with pytest.raises(TaskError, match=r"train\.csv\.zip: .* are unpacked"):
+    with pytest.raises(TaskError, match=r"train\.csv\.zip: .* are to be unpacked"):
         raw.table("train.csv")
     raw.close()
 
@@ -88,7 +88,7 @@ def test_pictures_that_together_are_larger_than_the_disk_are_refused_before_the_
     table = "id,x,y\n" + "".join(f"a{n},1,{n % 2}\n" for n in range(len(images)))
     packed = stating(zipped(images), each)
     small = Small(tmp_path, plain() + MOVED + SAMPLE, {"train.csv": table, "x.zip": packed})
-    with pytest.raises(TaskError, match=r"small: x\.zip: .* GB \(\d+ bytes\) are unpacked"):
+    with pytest.raises(TaskError, match=r"small: x\.zip: .* GB are to be unpacked"):
         small.prepared()
 
 
@@ -106,7 +106,7 @@ def test_a_member_that_holds_more_than_it_states_is_stopped(tmp_path: Path, stat
 def test_a_7z_member_that_holds_more_than_it_states_is_stopped(tmp_path: Path) -> None:
     archive = sevenzipped({"a.bin": bytes(1000)}, plain=True)
     start = 32 + struct.unpack_from("<Q", archive, 12)[0]
-    head = archive[start:].replace(b"\x0c\x83\xe8", b"\x0c\x80\x0a")  # 1000, and 10
+    head = archive[start:].replace(b"\x83\xe8", b"\x80\x0a")  # 1000, and 10
     assert head != archive[start:]
     begin = struct.pack("<QQL", start - 32, len(head), zlib.crc32(head))
     whole = archive[:8] + struct.pack("<L", zlib.crc32(begin)) + begin + archive[32:start] + head

@@ -148,8 +148,8 @@ def check_room(needed: int, target: Path, said: str, free: Free = free_bytes) ->
     """
     if needed > (there := free(target)):
         raise TaskError(
-            f"{said}: {decimal(needed)} ({needed} bytes) are unpacked, and {decimal(there)} "
-            f"({there} bytes) are free in {target}; make room, or choose another place with --data"
+            f"{said}: {decimal(needed)} are to be unpacked, and {decimal(there)} are free in "
+            f"{target}; make room, or choose another place with --data"
         )
 
 
