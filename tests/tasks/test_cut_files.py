@@ -142,13 +142,14 @@ def pictures() -> dict[str, bytes]:
 
 
 def test_a_few_files_that_are_cut_or_empty_are_named_and_taken_as_they_are(tmp_path: Path) -> None:
-    small = small_of(tmp_path, {**pictures(), "train/a3.txt": b"", "train/a5.jpg": b""})
+    files: dict[str, str | bytes] = {**pictures(), "train/a3.txt": b"", "train/a5.jpg": b""}
+    declared = plain("copy = ['train/']\n") + FOLDERS.replace('train/"', 'some/"') + SAMPLE
+    small = Small(tmp_path, declared, {"train.csv": TRAIN, **files})
     os.truncate(small.raw / "train/a7.jpg", len(JPEG) - 9)
     place = small.prepared()
     told = ("train/a3.txt (empty)", "train/a5.jpg (empty)", "train/a7.jpg (cut short)")
     assert manifest_of(place).odd == OddFiles(count=3, named=told)
-    (given,) = place.glob("public/*/a7.jpg")
-    assert given.read_bytes() == JPEG[:-9]
+    assert [path.read_bytes() for path in place.glob("public/*/a7.jpg")] == [JPEG[:-9]] * 2
 
 
 def test_a_folder_of_whole_files_has_nothing_odd(tmp_path: Path) -> None:

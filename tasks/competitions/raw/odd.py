@@ -22,8 +22,8 @@ class Odd:
     def __init__(self) -> None:
         """Begin with nothing."""
         self._looked = count()
-        self._found: list[str] = []
-        self._else_empty: list[str] = []
+        self._found: set[str] = set()  # one file may come to lie at two places
+        self._else_empty: set[str] = set()
 
     def look(self, path: str, place: str, size: int) -> None:
         """Look at a file of a folder.
@@ -39,18 +39,18 @@ class Odd:
             return
         next(self._looked)
         if not size:
-            self._found.append(f"{path} (empty)")
+            self._found.add(f"{path} (empty)")
         elif is_cut(place, ending, size):
-            self._found.append(f"{path} (cut short)")
+            self._found.add(f"{path} (cut short)")
 
     def empty(self, path: str, size: int) -> None:
         """Note a file that may be empty for a reason, or was so in its archive."""
         if not size:
-            self._else_empty.append(f"{path} (empty)")
+            self._else_empty.add(f"{path} (empty)")
 
     def files(self) -> OddFiles:
         """All that was found."""
-        names = sorted(self._found + self._else_empty)
+        names = sorted(self._found | self._else_empty)
         return OddFiles(count=len(names), named=tuple(names[:NAMED]))
 
     def check(self) -> None:
