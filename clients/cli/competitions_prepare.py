@@ -199,6 +199,7 @@ def _failures(name: str, future: "Future[Path]", told: set[str]) -> list[str]:
     error = future.exception()
     if error is None:
         print(future.result(), flush=True)
+        _tell_odd(name, future.result())
         return []
     if isinstance(error, ProctorError):
         if str(error) not in told:  # credentials that are missing fail every one alike
@@ -207,3 +208,15 @@ def _failures(name: str, future: "Future[Path]", told: set[str]) -> list[str]:
     else:  # our own mistake: the others go on nevertheless
         complain("".join(format_exception(error)))
     return [name]
+
+
+def _tell_odd(name: str, place: Path) -> None:
+    """Tell which raw files were taken although they are empty or cut short."""
+    from proctor.tasks.competitions.prepared import manifest_of
+
+    if (odd := manifest_of(place).odd).count:
+        are = "raw file is" if odd.count == 1 else "raw files are"
+        complain(
+            f"proctor: {name}: {odd.count} {are} empty or cut short: {odd.said()}; agents get "
+            f"them so. If Kaggle's are whole, remove {place} and prepare it from another copy"
+        )

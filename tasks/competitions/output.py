@@ -31,6 +31,7 @@ from proctor.tasks.competitions.prepared import (
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
 from proctor.tasks.competitions.raw.cells import write_table
 from proctor.tasks.competitions.raw.files import Raw
+from proctor.tasks.competitions.raw.odd import Odd
 from proctor.tasks.formats.reading import leads_out
 
 ANYBODY_ENTERS, ANYBODY_READS, OWNER_ENTERS = 0o755, 0o644, 0o700
@@ -58,6 +59,7 @@ class Output:
             progress: What is told of each of them.
         """
         self.form = form
+        self._odd = Odd() if raw is None else raw.odd
         self._place, self._raw, self._progress = place, raw, progress
         self._sample = SAMPLE
         self._written: dict[str, str] = {}
@@ -90,13 +92,22 @@ class Output:
             link: Whether it may be a link: only if it tells nothing of the test's rows.
 
         Raises:
-            TaskError: It is missing or damaged, or there is one of that name.
+            TaskError: It is missing or damaged, there is one of that name, or no room for it.
         """
+        raws = self._raws
+        raws.check_room([raw], self._place)
+        return self._move(raws, raw, to, link=link)
+
+    @property
+    def _raws(self) -> Raw:
         if self._raw is None:
             raise TypeError("there are no raw files to move")
+        return self._raw
+
+    def _move(self, raws: Raw, raw: str, to: str, *, link: bool) -> int:
         try:
             place = self._made_room(f"{PUBLIC}/{to}")
-            size = self._raw.put(raw, place, link=link)
+            size = raws.put(raw, place, link=link)
         except FileExistsError as error:
             raise TaskError(f"{raw}: there is a file {to} already; give it another name") from error
         if os.stat(place).st_nlink == 1:  # noqa: PTH116 - of millions of files
@@ -118,16 +129,17 @@ class Output:
         Raises:
             TaskError: As `file`.
         """
-        if self._raw is not None:
-            self._raw.open_archives()
+        raws = self._raws
+        raws.open_archives()
+        ordered = list(pairs) if link else sorted(pairs, key=lambda pair: pair[1])
+        raws.check_room((raw for raw, _ in ordered), self._place)
 
         def move(some: Sequence[tuple[str, str]]) -> None:
             for raw, to in some:
-                if not self.file(raw, to, link=link) and not empty:
+                if not self._move(raws, raw, to, link=link) and not empty:
                     raise TaskError(f"{raw} is empty; download it again")
 
         with ThreadPoolExecutor(MOVERS) as movers:
-            ordered = pairs if link else sorted(pairs, key=lambda pair: pair[1])
             moves = [movers.submit(move, some) for some in _some(ordered, AT_ONCE)]
             try:
                 for each in moves:
@@ -192,7 +204,10 @@ class Output:
         (self._place / PRIVATE).chmod(OWNER_ENTERS)
         manifest = self._place / MANIFEST
         manifest.write_text(
-            seal_of(self._place, self._sample, self._written).model_dump_json(indent=1), "utf-8"
+            seal_of(self._place, self._sample, self._written, self._odd.files()).model_dump_json(
+                indent=1
+            ),
+            "utf-8",
         )
         manifest.chmod(ANYBODY_READS)
         self._place.chmod(ANYBODY_ENTERS)

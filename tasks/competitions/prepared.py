@@ -27,6 +27,9 @@ MANY_FILES = 20_000
 """From so many on, a folder that nobody wrote to since counts as it was: asking the system about
 each file takes 3 us where the disk's directory is in memory, and 1 ms where it is not."""
 
+TOLD = 5
+"""So many odd files are named in one message."""
+
 
 class Written(Value):
     """A file that preparing wrote."""
@@ -46,6 +49,19 @@ class FolderSeal(Value):
     mtime_ns: int
 
 
+class OddFiles(Value):
+    """Raw files that were taken although they are empty, or lack their end."""
+
+    count: int = 0
+    named: tuple[str, ...] = ()
+    """The first of them, each with what is odd about it."""
+
+    def said(self) -> str:
+        """The first few names, then how many more there are."""
+        more = self.count - len(first := self.named[:TOLD])
+        return ", ".join(first) + (f" and {more} more" if more else "")
+
+
 class Manifest(Value):
     """What was made."""
 
@@ -55,6 +71,7 @@ class Manifest(Value):
     """The names of raw files that lie in the public folder itself, not in one of its folders."""
     written: Mapping[str, Written] = Field(default_factory=dict[str, Written])
     folders: Mapping[str, FolderSeal] = Field(default_factory=dict[str, FolderSeal])
+    odd: OddFiles = OddFiles()
 
     def digest(self, part: str) -> str:
         """The SHA-256 of the names and contents of ``public`` or ``private``.
@@ -123,13 +140,14 @@ def is_whole(place: Path) -> bool:
         return False
 
 
-def seal_of(place: Path, sample: str, written: Mapping[str, str]) -> Manifest:
+def seal_of(place: Path, sample: str, written: Mapping[str, str], odd: OddFiles) -> Manifest:
     """The manifest of a directory whose files are all there.
 
     Args:
         place: The directory.
         sample: The name of the sample submission.
         written: The SHA-256 of each file that was written, by path.
+        odd: The raw files that were found to be odd.
     """
     folders = {
         folder.relative_to(place).as_posix(): _sealed(list_folder(folder))
@@ -143,7 +161,7 @@ def seal_of(place: Path, sample: str, written: Mapping[str, str]) -> Manifest:
     }
     top = (f"{PUBLIC}/{name}" for name in sorted(list_folder(place / PUBLIC).sizes))
     moved = tuple(path.partition("/")[2] for path in top if path not in written)
-    return Manifest(sample=sample, moved=moved, written=files, folders=folders)
+    return Manifest(sample=sample, moved=moved, written=files, folders=folders, odd=odd)
 
 
 def list_folder(folder: Path) -> Listing:

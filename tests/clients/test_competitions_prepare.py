@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from proctor.clients.cli import app
@@ -138,6 +139,23 @@ def test_raw_files_come_from_a_folder_instead(prepare: Any, tmp_path: Path, data
     assert len(said.out.split()) == 3
     assert "there is no folder nowhere" in prepare(ONE, "--raw", "nowhere", expect=2).err
     assert "comes from no raw files" in prepare(OFFLINE, "--raw", "mine", expect=1).err
+
+
+def test_raw_files_that_are_cut_short_are_told_at_the_end_and_again_next_time(
+    prepare: Any, tmp_path: Path
+) -> None:
+    files = raw_files(OTHER)
+    picture = io.BytesIO()
+    Image.effect_noise((32, 32), 50).save(picture, "JPEG")
+    for name, content in {**files, "train/7.jpg": picture.getvalue()[:-30]}.items():
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for _ in range(2):
+        said = prepare(OTHER, "--raw", "mine")
+        assert Path(said.out.strip()).is_dir()
+        assert f"{OTHER}: 1 raw file is empty or cut short" in said.err
+        assert "train/7.jpg (cut short)" in said.err
 
 
 def test_raw_files_that_a_user_put_in_place_are_not_removed(

@@ -651,7 +651,7 @@ def whales(raw: Raw) -> Expected:
         for second, ms in ((2, 30), (10, 9), (100, 5))
     ]
     members = {
-        f"train2/{stem}_TRAIN{n}_{label}.aif": b"FORM" + bytes([n]) + b"AIFF"
+        f"train2/{stem}_TRAIN{n}_{label}.aif": b"FORM\0\0\0\5AIFF" + bytes([n])
         for n, (stem, label) in enumerate(clips)
     }
     raw.zip("train2.zip", dict(reversed(members.items())))

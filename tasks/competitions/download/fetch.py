@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -26,16 +26,11 @@ from proctor.tasks.competitions.download.transfer import held_bytes, transfer
 from proctor.tasks.competitions.download.unpack import is_zip_of, place_in, unpack
 from proctor.tasks.competitions.downloaded import lock_of, mark_of, partial_of
 from proctor.tasks.competitions.progress import UNWATCHED, Progress
-from proctor.tasks.competitions.raw.archives import ARCHIVES, CHUNK
+from proctor.tasks.competitions.raw.archives import ARCHIVES, CHUNK, Free, free_bytes
 
 ONE_BY_ONE = 50
 """Files beyond which one request each is more than Kaggle likes, so that the archive is taken."""
 EXTRACTED, SELECTED = "extracted", "selected"
-
-
-def free_bytes(place: Path) -> int:
-    """What the disk has left for files there."""
-    return shutil.disk_usage(place).free
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class _Fetching:
     kaggle: Kaggle
     patience: Patience
     progress: Progress
-    free: Callable[[Path], int]
+    free: Free
 
 
 def fetch(
@@ -59,7 +54,7 @@ def fetch(
     check_rules: bool = True,
     md5: str | None = None,
     files: Sequence[str] = (),
-    free: Callable[[Path], int] = free_bytes,
+    free: Free = free_bytes,
     first_wait_s: float = 1.0,
 ) -> Path:
     """Download a competition's files, unless they are there.

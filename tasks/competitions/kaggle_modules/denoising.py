@@ -28,9 +28,8 @@ def prepare(raw: Raw, out: Output) -> None:
     """
     names = [PurePosixPath(path).name for path in raw.names("train/*.png")]
     train, test = drawn(len(names), "files", test=TEST, seed=SEED).of(names)
-    for name in train:
-        out.file(f"train/{name}", f"train/{name}", link=True)
-        out.file(f"train_cleaned/{name}", f"train_cleaned/{name}", link=True)
+    pages = [f"{folder}/{name}" for name in train for folder in ("train", "train_cleaned")]
+    out.files(((page, page) for page in pages), link=True)
     out.files((f"train/{name}", f"test/{name}") for name in test)
     answers = pl.concat([_pixels(raw, f"train_cleaned/{name}") for name in test])
     out.answers(answers)

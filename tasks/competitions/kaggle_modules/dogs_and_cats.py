@@ -24,9 +24,9 @@ def prepare(raw: Raw, out: Output) -> None:
     paths = raw.names("train/*.jpg")
     train, test = drawn(len(paths), "files", test=TEST, seed=SEED).of(paths)
     numbers = {kind: count() for kind in KINDS}
-    for path in train:
-        kind = _kind(path)
-        out.file(path, f"train/{kind}.{next(numbers[kind])}.jpg", link=True)
+    kinds = ((path, _kind(path)) for path in train)
+    moves = ((path, f"train/{kind}.{next(numbers[kind])}.jpg") for path, kind in kinds)
+    out.files(moves, link=True)
     out.files((path, f"test/{number}.jpg") for number, path in enumerate(test, start=1))
     ids = range(1, len(test) + 1)
     out.answers(pl.DataFrame({"id": ids, "label": [KINDS.index(_kind(path)) for path in test]}))

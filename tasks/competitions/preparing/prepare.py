@@ -24,6 +24,7 @@ from proctor.evaluator.answers import check_answers
 from proctor.schemas.errors import TaskError
 from proctor.tasks.competitions import kaggle_modules
 from proctor.tasks.competitions.definition import DESCRIPTION, Definition
+from proctor.tasks.competitions.downloaded import mark_of
 from proctor.tasks.competitions.output import Output
 from proctor.tasks.competitions.prepared import (
     ANSWERS,
@@ -115,6 +116,8 @@ def _write_from_raw(
                 follow(file.recipe, definition.competition, raw, out)
             else:
                 _preparing(file.module)(raw, out)
+            if not mark_of(folder).exists():  # what was downloaded is as Kaggle has it
+                raw.odd.check()
     except TaskError as error:
         raise TaskError(f"{definition.task_id}: {error}") from error
     shutil.rmtree(scratch)

@@ -8,8 +8,11 @@ import tarfile
 import zipfile
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from rich.filesize import decimal
 
 from proctor.schemas.errors import TaskError
 from proctor.tasks.formats.reading import leads_out
@@ -30,6 +33,8 @@ DAMAGE = (
     ValueError,
 )
 """What archives' modules raise on data that is damaged, locked or of a kind they do not know."""
+Free: TypeAlias = Callable[[Path], int]
+"""How many bytes the disk of a directory has left."""
 
 
 class Zip:
@@ -41,7 +46,7 @@ class Zip:
         Raises:
             TaskError: It is no such archive, or a member would leave its folder.
         """
-        self._said = said
+        self.said = said
         try:
             self._file = zipfile.ZipFile(path)
         except DAMAGE as error:
@@ -56,6 +61,10 @@ class Zip:
     def __contains__(self, name: object) -> bool:
         """Whether there is such a member."""
         return name in self._members
+
+    def packed_bytes(self, name: str) -> int:
+        """What a member is said to take once it is unpacked; it is stopped where it takes more."""
+        return self._members[name].file_size
 
     def names(self, start: str) -> Iterator[str]:
         """All members whose names start so."""
@@ -72,36 +81,35 @@ class Zip:
         try:
             with self._file.open(member) as packed, open(to, "xb") as file:  # noqa: PTH123
                 shutil.copyfileobj(packed, file, CHUNK)
+                return file.tell()
         except DAMAGE as error:
-            raise _damaged(f"{self._said}: {name}", error) from error
+            raise _damaged(f"{self.said}: {name}", error) from error
         except OSError as error:
             if error.errno is None:  # of bz2
-                raise _damaged(f"{self._said}: {name}", error) from error
+                raise _damaged(f"{self.said}: {name}", error) from error
             raise
-        return member.file_size
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
 
-def unpack(path: Path, target: Path, said: str) -> None:
+def free_bytes(place: Path) -> int:
+    """What the disk has left for files there."""
+    return shutil.disk_usage(place).free
+
+
+def unpack(path: Path, target: Path, said: str, free: Free = free_bytes) -> None:
     """Unpack a whole archive into an empty folder.
 
     Raises:
-        TaskError: It is damaged, or does not stay in there.
+        TaskError: It is damaged, does not stay in there, or there is no room for it.
     """
     try:
         if path.name.lower().endswith(".7z"):
-            _unpack_7z(path, target, said)
+            _unpack_7z(path, target, said, free)
         else:
-
-            def with_room(member: tarfile.TarInfo, into: str) -> tarfile.TarInfo | None:
-                _check_room(member.size, target, said)
-                return tarfile.data_filter(member, into)
-
-            with tarfile.open(path) as archive:
-                archive.extractall(target, filter=with_room)  # noqa: S202 - which is the usual filter, too
+            _unpack_tar(path, target, said, free)
     except DAMAGE as error:
         raise _damaged(said, error) from error
     for place, _, names in os.walk(target):
@@ -132,7 +140,39 @@ def stem_of(path: str) -> str:
     return path[: -len(ending)]
 
 
-def _unpack_7z(path: Path, target: Path, said: str) -> None:
+def check_room(needed: int, target: Path, said: str, free: Free = free_bytes) -> None:
+    """Check that the disk has room for what is about to be unpacked.
+
+    Raises:
+        TaskError: It has not.
+    """
+    if needed > (there := free(target)):
+        raise TaskError(
+            f"{said}: {decimal(needed)} are to be unpacked, and {decimal(there)} are free in "
+            f"{target}; make room, or choose another place with --data"
+        )
+
+
+def _unpack_tar(path: Path, target: Path, said: str, free: Free) -> None:
+    """Unpack, once there is room for all, or for each where only unpacking tells how many.
+
+    A member is never larger than it states, as the next one begins there.
+    """
+
+    def with_room(member: tarfile.TarInfo, into: str) -> tarfile.TarInfo | None:
+        check_room(member.size, target, f"{said}: {member.name}", free)
+        return tarfile.data_filter(member, into)
+
+    with tarfile.open(path) as archive:
+        if path.name.lower().endswith(".tar"):
+            needed = 0
+            for member in archive:
+                needed += member.size
+                check_room(needed, target, said, free)
+        archive.extractall(target, filter=with_room)  # noqa: S202 - which is the usual filter, too
+
+
+def _unpack_7z(path: Path, target: Path, said: str, free: Free) -> None:
     try:
         from py7zr import SevenZipFile  # noqa: PLC0415 - installed for such competitions only
         from py7zr.exceptions import ArchiveError  # noqa: PLC0415
@@ -146,21 +186,12 @@ def _unpack_7z(path: Path, target: Path, said: str) -> None:
             members = archive.list()
             for each in members:
                 checked(each.filename, said)
-            _check_room(sum(each.uncompressed for each in members), target, said)
+            check_room(sum(each.uncompressed for each in members), target, said, free)
             archive.extractall(target)  # noqa: S202 - its members' names were checked
     except (ArchiveError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _damaged(said, error) from error
-
-
-def _check_room(needed: int, target: Path, said: str) -> None:
-    free = shutil.disk_usage(target).free
-    if needed > free:
-        raise TaskError(
-            f"{said} unpacks to {needed >> 20} MiB, and {free >> 20} MiB are free; make room, or "
-            "choose another place with --data"
-        )
 
 
 def _is_link(member: zipfile.ZipInfo) -> bool:

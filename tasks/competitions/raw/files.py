@@ -18,8 +18,19 @@ from typing import NamedTuple, Protocol
 import polars as pl
 
 from proctor.schemas.errors import TaskError
-from proctor.tasks.competitions.raw.archives import ARCHIVES, CHUNK, NOT_DATA, Zip, stem_of, unpack
+from proctor.tasks.competitions.raw.archives import (
+    ARCHIVES,
+    CHUNK,
+    NOT_DATA,
+    Free,
+    Zip,
+    check_room,
+    free_bytes,
+    stem_of,
+    unpack,
+)
 from proctor.tasks.competitions.raw.cells import read_table
+from proctor.tasks.competitions.raw.odd import Odd
 
 DEPTH = 1
 """So many folders down, archives are looked for."""
@@ -28,12 +39,21 @@ DEPTH = 1
 class Store(Protocol):
     """Files by name: a folder, or an archive."""
 
+    @property
+    def said(self) -> str:
+        """What it is called in errors."""
+        ...
+
     def __contains__(self, name: object, /) -> bool:
         """Whether there is a file of that name."""
         ...
 
     def names(self, start: str) -> Iterable[str]:
         """The names of all files, at any depth, that start so; whole names of folders do."""
+        ...
+
+    def packed_bytes(self, name: str) -> int:
+        """The bytes that a file takes once it is unpacked; 0 of one that lies on the disk."""
         ...
 
     def put(self, name: str, to: str, *, link: bool) -> int:
@@ -55,6 +75,8 @@ class Store(Protocol):
 class Folder:
     """Files on disk."""
 
+    said: str
+
     def __init__(self, root: Path, said: str) -> None:
         """Make a store.
 
@@ -63,12 +85,16 @@ class Folder:
             said: What it is called in errors.
         """
         self._root = os.path.realpath(root)
-        self._said = said
+        self.said = said
         self._sound: set[str] = set()
 
     def __contains__(self, name: object) -> bool:
         """Whether there is such a plain file."""
-        return Path(self._root, str(name)).is_file()
+        return os.path.isfile(f"{self._root}/{name}")  # noqa: PTH113 - of millions of files
+
+    def packed_bytes(self, name: str) -> int:  # noqa: ARG002 - none of them is packed
+        """None."""
+        return 0
 
     def names(self, start: str) -> Iterator[str]:
         """All files in the folder that `start` names, up to its last ``/``."""
@@ -127,8 +153,7 @@ class Folder:
         real = os.path.realpath(path)
         if real != self._root and not real.startswith(self._root + os.sep):
             raise TaskError(
-                f"{self._said}: {name} leads out of the folder, to {real}; "
-                "put the file itself there"
+                f"{self.said}: {name} leads out of the folder, to {real}; put the file itself there"
             )
 
 
@@ -143,12 +168,13 @@ class Mounted(NamedTuple):
 class Raw:
     """A competition's raw files, by their paths."""
 
-    def __init__(self, root: Path, scratch: Path) -> None:
+    def __init__(self, root: Path, scratch: Path, free: Free = free_bytes) -> None:
         """Look into a folder.
 
         Args:
             root: The folder.
             scratch: An empty folder for what must be unpacked meanwhile; its owner removes it.
+            free: How many bytes the disk of a directory has left.
 
         Raises:
             TaskError: There is no such folder.
@@ -157,17 +183,16 @@ class Raw:
             raise TaskError(
                 f"there is no folder {root}; give the one with the raw files with --raw"
             )
-        self._root, self._scratch = root, scratch
+        self._root, self._scratch, self._free = root, scratch, free
+        self.odd = Odd()
+        """What was moved although it is empty or cut short."""
         self._folder = Folder(root, str(root))
         self._unpacked = 0
         self._last: tuple[str | None, list[str]] = None, []
 
     def has(self, path: str) -> bool:
         """Whether there is such a file."""
-        return path in self._folder or any(
-            path.startswith(prefix) and path[len(prefix) :] in store
-            for prefix, store in self._archives
-        )
+        return path in self._folder or self._packed(path) is not None
 
     def names(self, pattern: str) -> tuple[str, ...]:
         """The files that a pattern finds, sorted folder by folder.
@@ -210,8 +235,30 @@ class Raw:
         target = self._scratch / "members" / path
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
+            self.check_room([path], self._scratch)
             self.put(path, str(target), link=True)
         return target
+
+    def check_room(self, paths: Iterable[str], place: Path) -> None:
+        """Check that the disk has room for those of some files that must be unpacked.
+
+        Args:
+            paths: The files.
+            place: Where they come to lie.
+
+        Raises:
+            TaskError: It has not.
+        """
+        if not any(isinstance(each.store, Zip) for each in self._archives):
+            return
+        needed, said = 0, dict[str, None]()
+        for path in paths:
+            found = self._packed(path)
+            if found is not None and path not in self._folder:
+                needed += found.store.packed_bytes(found.name)
+                said[found.store.said] = None
+        if needed:
+            check_room(needed, place, ", ".join(said), self._free)
 
     def put(self, path: str, to: str, *, link: bool) -> int:
         """Make a raw file appear at `to`; returns its size in bytes.
@@ -227,13 +274,16 @@ class Raw:
         if "\0" in path:  # of a damaged table; no system has such a file
             raise self.missing(path)
         try:
-            return self._folder.put(path, to, link=link)
+            size = self._folder.put(path, to, link=link)
         except (FileNotFoundError, NotADirectoryError):
-            pass
-        for prefix, store in self._archives:
-            if path.startswith(prefix) and path[len(prefix) :] in store:
-                return store.put(path[len(prefix) :], to, link=link)
-        raise self.missing(path)
+            found = self._packed(path)
+            if found is None:
+                raise self.missing(path) from None
+            size = found.store.put(found.name, to, link=link)
+            self.odd.empty(path, size)
+        else:
+            self.odd.look(path, to, size)
+        return size
 
     def missing(self, path: str) -> TaskError:
         """What is to be said of a file that is not there."""
@@ -254,6 +304,13 @@ class Raw:
         for _, store in self.__dict__.get("_archives", ()):
             if isinstance(store, Zip):
                 store.close()
+
+    def _packed(self, path: str) -> "Packed | None":
+        """Where in an archive a file lies."""
+        for prefix, store in self._archives:
+            if path.startswith(prefix) and (name := path[len(prefix) :]) in store:
+                return Packed(store, name)
+        return None
 
     def _listed(self, folder: str) -> list[str]:
         """All files in a folder, sorted; those of the last folder asked for are kept in mind."""
@@ -289,6 +346,7 @@ class Raw:
         for name in sorted(each for each in store.names("") if each.lower().endswith(ARCHIVES)):
             nested = self._scratch / "archives" / str(len(found)) / PurePosixPath(name).name
             nested.parent.mkdir(parents=True)
+            check_room(store.packed_bytes(name), nested.parent, f"{inside}: {name}", self._free)
             store.put(name, str(nested), link=True)
             self._open(nested, folder + name, found, depth + 1)
 
@@ -298,8 +356,15 @@ class Raw:
         self._unpacked += 1
         target = self._scratch / "unpacked" / str(self._unpacked)
         target.mkdir(parents=True)
-        unpack(path, target, inside)
+        unpack(path, target, inside, self._free)
         return Folder(target, inside)
+
+
+class Packed(NamedTuple):
+    """A file of an archive."""
+
+    store: Store
+    name: str
 
 
 class Renamed(NamedTuple):
@@ -308,6 +373,15 @@ class Renamed(NamedTuple):
     store: Store
     name: str
     was: str
+
+    @property
+    def said(self) -> str:
+        """As of the store."""
+        return self.store.said
+
+    def packed_bytes(self, name: str) -> int:  # noqa: ARG002 - there is only one
+        """As of the store."""
+        return self.store.packed_bytes(self.was)
 
     def __contains__(self, name: object) -> bool:
         """Whether it is called so."""
