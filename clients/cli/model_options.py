@@ -184,5 +184,7 @@ def _check_price(options: ModelOptions, settings: "ModelSettings", run: "Budget 
 def _system_prompt(options: ModelOptions) -> str | None:
     try:
         return options.system_prompt.read_text("utf-8") if options.system_prompt else None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        usage_error(f"--system-prompt {options.system_prompt} cannot be read: {error.strerror}")
+    except ValueError as error:
         usage_error(f"--system-prompt {options.system_prompt} cannot be read: {error}")
