@@ -35,7 +35,8 @@ class Signer:
         """Read a private key.
 
         Raises:
-            ValueError: The file cannot be read, or holds no Ed25519 private key in PEM, without a password.
+            ValueError: The file cannot be read, or holds no Ed25519 private key in PEM, without a
+                password.
         """
         try:
             key = load_pem_private_key(path.read_bytes(), None)

@@ -146,7 +146,7 @@ def _print_report(found: "CompetitionReport") -> None:
     table = Table(box=None, show_header=False)
     for key, value in found.model_dump(mode="json").items():
         if value is not None:
-            table.add_row(key, str(value))
+            table.add_row(key, f"{value:.1f}" if key == "percentile" else str(value))
     Console().print(table)
 
 

@@ -29,7 +29,7 @@ class ModelOptions:
             metavar="MODEL",
             rich_help_panel=PANEL,
             help="Work the tasks with this model, as LiteLLM names it: openai/gpt-5, "
-            "anthropic/claude-opus-4-5, ollama_chat/qwen3. May be repeated.",
+            "gemini/gemini-2.5-pro, ollama_chat/qwen3. May be repeated.",
         ),
     ] = None
     api_base: Annotated[
