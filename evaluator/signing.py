@@ -35,11 +35,14 @@ class Signer:
         """Read a private key.
 
         Raises:
-            ValueError: The file holds no Ed25519 private key in PEM, without a password.
+            ValueError: The file cannot be read, or holds no Ed25519 private key in PEM, without a
+                password.
         """
         try:
             key = load_pem_private_key(path.read_bytes(), None)
-        except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+        except (TypeError, ValueError, UnsupportedAlgorithm) as error:
             raise ValueError(f"{path} holds no private key that can be used: {error}") from error
         if isinstance(key, Ed25519PrivateKey):
             return cls(key)
@@ -56,11 +59,13 @@ def public_key(path: Path) -> Ed25519PublicKey:
     """Read a public key.
 
     Raises:
-        ValueError: The file holds no Ed25519 public key in PEM.
+        ValueError: The file cannot be read, or holds no Ed25519 public key in PEM.
     """
     try:
         key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError(f"{path} holds no public key that can be used: {error}") from error
     if isinstance(key, Ed25519PublicKey):
         return key

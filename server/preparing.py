@@ -32,12 +32,13 @@ class Preparing:
         self._limit = anyio.CapacityLimiter(AT_ONCE)
 
     async def task(self, task_id: str) -> Task:
-        """A task of the catalog.
+        """A task that is on offer.
 
         Raises:
-            TaskError: There is none, or it cannot be prepared.
+            TaskError: It is not, or it cannot be prepared.
             NotYetError: It takes longer; it is gone on with.
         """
+        self._catalog.check_offered(task_id)
         if not self._catalog.at_hand(task_id):
             found = self._under_way.get(task_id) or self._begun(task_id)
             with anyio.move_on_after(self._wait_s):

@@ -105,5 +105,6 @@ class Seat:
         if self.bound and task_id != self.session.task.id:
             raise TaskError(f"there is no task {task_id!r} here")
         catalog = self.sessions.catalog
+        catalog.check_offered(task_id)
         told = catalog[task_id].instructions if catalog.at_hand(task_id) else None
         return catalog.card(task_id), told

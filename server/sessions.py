@@ -110,7 +110,7 @@ class Sessions:
         """Open a session.
 
         Raises:
-            TaskError: There is no such task, or it cannot be prepared.
+            TaskError: No such task is on offer, or it cannot be prepared.
             NotYetError: It is being prepared, which takes a while; or as many are open as can be.
             SessionError: The label is taken.
         """

@@ -8,7 +8,7 @@ from anyio.to_thread import run_sync
 
 from proctor.evaluator.graders import check_options
 from proctor.schemas.errors import TaskError
-from proctor.schemas.names import remedy
+from proctor.schemas.names import bare, remedy
 from proctor.schemas.task import Task, TaskCard
 from proctor.tasks.competitions.definition import FILE as COMPETITION
 from proctor.tasks.competitions.definition import Definition
@@ -79,6 +79,15 @@ class Catalog:
         task = _checked(self._competitions.task(task_id), task_id)
         return self._prepared.setdefault(task_id, task)
 
+    def check_offered(self, task_id: str) -> None:
+        """Refuse what is not on offer, competitions that could be asked for included.
+
+        Raises:
+            TaskError: It is not on offer.
+        """
+        if task_id not in self._read[0] and task_id not in self._declared[0]:
+            raise self._unknown(task_id)
+
     def __iter__(self) -> Iterator[Task]:
         """Every task on offer, by id; competitions are prepared."""
         return (self[task_id] for task_id in self.ids)
@@ -125,6 +134,11 @@ class Catalog:
         return self._cards[task_id]
 
     def _unknown(self, task_id: str) -> TaskError:
+        if self._competitions is not None and task_id in self._competitions.ids:
+            return TaskError(
+                f"{task_id} is not on offer here; 'proctor serve --competitions {bare(task_id)}' "
+                "would offer it"
+            )
         more = len(self.ids) - NAMED
         few = ", ".join(self.ids[:NAMED]) + f" and {more} more" * (more > 0)
         do = remedy(task_id, self.ids, f"the catalog has: {few or 'none'}")

@@ -22,6 +22,7 @@ from proctor.clients.agents.trouble import (
     is_for_good,
     is_lost,
     is_passing,
+    is_unreached,
     said_by,
     status_of,
     wait_s,
@@ -272,6 +273,8 @@ def refusal_of(settings: ModelSettings, budget: Budget | None = None) -> str | N
     try:
         response = litellm.completion(**arguments)
     except Exception as error:  # noqa: BLE001 - litellm's hundred providers raise anything
+        if is_unreached(error):
+            return f"nothing answers at {settings.api_base or 'the provider'}: {said_by(error)}"
         refused = status_of(error) in {*REFUSED_STATUS, UNKNOWN_STATUS, BAD_STATUS}
         if "max_tokens" in str(error) or not (refused or is_for_good(error)):
             return None

@@ -18,7 +18,9 @@ def oracle(solutions: Mapping[str, Solution]) -> Agent:
     async def replay(exam: Exam) -> AgentReport:
         client, task_id = exam.client, exam.task_id
         if task_id not in solutions:
-            raise TaskError(f"{task_id}: has no reference solution, so oracle cannot work it")
+            raise TaskError(
+                f"{task_id} has no reference solution, so oracle cannot work it; try --agent noop"
+            )
         solution = solutions[task_id]
         for path, data in solution.files.items():
             await client.call_tool("write_file", {"path": path, "content": _text(path, data)})

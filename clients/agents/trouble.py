@@ -19,7 +19,9 @@ MAX_ASKED_S = 300.0
 SAID_CHARS = 500
 FOR_GOOD = ("API_KEY", "insufficient_quota")
 """What litellm reports as passing though it does not: a key that is missing, an empty account."""
-UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+UNREACHED = "ConnectError"
+"""httpx's error where there is no connection, and trying longer would not make one."""
+UNSENT = frozenset({UNREACHED, "ConnectTimeout", "PoolTimeout"})
 """httpx's errors where nothing was sent."""
 LOST = ("timed out", "Connection error", "nvalid response", "Expecting", "'choices'")
 """How litellm reports replies that were cut off or cannot be read."""
@@ -47,10 +49,14 @@ def is_for_good(error: BaseException) -> bool:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the provider may have answered, and may bill it, though nothing usable came."""
-    causes = {type(each).__name__ for each in _chain(error)}
-    if causes & UNSENT:
+    if _causes(error) & UNSENT:
         return False
     return isinstance(error, TimeoutError) or any(words in str(error) for words in LOST)
+
+
+def is_unreached(error: BaseException) -> bool:
+    """Whether nothing listens where the provider should be, or no machine has that name."""
+    return UNREACHED in _causes(error)
 
 
 def is_filtered(error: BaseException) -> bool:
@@ -100,6 +106,10 @@ def without_secrets(text: str) -> str:
         if SECRET_NAME.search(name) and len(value) >= SECRET_CHARS:
             text = text.replace(value, HIDDEN)
     return text
+
+
+def _causes(error: BaseException) -> set[str]:
+    return {type(each).__name__ for each in _chain(error)}
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

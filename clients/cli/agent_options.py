@@ -243,7 +243,7 @@ def _container(options: AgentOptions) -> NamedAgent:
         what = (
             f"fetch {place} and build the Dockerfile there"
             if options.agent_git
-            else f"fetch {place}, where it is not here,"
+            else f"fetch {place}, where it is not here"
         )
         usage_error(
             f"this would {what}, and run the image on this machine's network, with the variables "

@@ -149,7 +149,8 @@ def _print_report(found: "CompetitionReport") -> None:
     table = Table(box=None, show_header=False)
     for key, value in found.model_dump(mode="json").items():
         if value is not None:
-            table.add_row(key, Text(visible(str(value))))  # a reason repeats an agent's cells
+            said = f"{value:.1f}" if key == "percentile" else visible(str(value))
+            table.add_row(key, Text(said))  # a reason repeats an agent's cells
     Console().print(table)
 
 

@@ -112,6 +112,8 @@ async def _regrade(
             changes.append(await again(session, task))
         except ProctorError as error:
             complain(f"proctor: not graded: {error}")
+        except OSError as error:
+            complain(f"proctor: not graded: {session.directory}: {error.strerror}")
     return changes
 
 

@@ -28,7 +28,7 @@ class JudgeOptions:
             metavar="MODEL",
             rich_help_panel=PANEL,
             help="Grade prose with this model, as LiteLLM names it: openai/gpt-5, "
-            "anthropic/claude-opus-4-5, ollama_chat/qwen3. Its key comes from the environment.",
+            "gemini/gemini-2.5-pro, ollama_chat/qwen3. Its key comes from the environment.",
         ),
     ] = None
     judge_api_base: Annotated[

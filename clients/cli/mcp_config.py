@@ -37,15 +37,23 @@ def mcp_config(
         str | None,
         typer.Option(metavar="URL", help="Connect to a running server, http://host:port/mcp."),
     ] = None,
-    token: Annotated[str, typer.Option(help="With --http: the token to send.")] = TOKEN_PLACEHOLDER,
+    token: Annotated[str | None, typer.Option(help="With --http: the token to send.")] = None,
     tasks: TasksOption = None,
 ) -> None:
     """Print the configuration that connects a client, ready to paste."""
     if http and not re.fullmatch(r"https?://[^/]+(/s/[^/]+)?/mcp", http):
         usage_error(f"--http {http} is not an endpoint such as http://127.0.0.1:8000/mcp")
+    if token and not http:
+        usage_error("--token goes with --http URL: on stdio the client starts its own server")
+    if tasks and http:
+        usage_error("--tasks goes with stdio: a running server has its own, of its --tasks")
     if missing := [path for path in tasks or [] if not path.exists()]:
         usage_error(f"--tasks {missing[0]}: there is no such file or directory")
-    entry = _over_http(client, http, token) if http else _over_stdio(client, tasks or [])
+    entry = (
+        _over_http(client, http, token or TOKEN_PLACEHOLDER)
+        if http
+        else _over_stdio(client, tasks or [])
+    )
     key = "servers" if client is ClientName.VSCODE else "mcpServers"
     print(json.dumps({key: {"proctor": entry}}, indent=2))
     complain(f"proctor: goes into {PLACES[client.value]}")

@@ -29,7 +29,7 @@ class ModelOptions:
             metavar="MODEL",
             rich_help_panel=PANEL,
             help="Work the tasks with this model, as LiteLLM names it: openai/gpt-5, "
-            "anthropic/claude-opus-4-5, ollama_chat/qwen3. May be repeated.",
+            "gemini/gemini-2.5-pro, ollama_chat/qwen3. May be repeated.",
         ),
     ] = None
     api_base: Annotated[
@@ -184,5 +184,7 @@ def _check_price(options: ModelOptions, settings: "ModelSettings", run: "Budget 
 def _system_prompt(options: ModelOptions) -> str | None:
     try:
         return options.system_prompt.read_text("utf-8") if options.system_prompt else None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        usage_error(f"--system-prompt {options.system_prompt} cannot be read: {error.strerror}")
+    except ValueError as error:
         usage_error(f"--system-prompt {options.system_prompt} cannot be read: {error}")

@@ -21,13 +21,14 @@ CompetitionsOption: TypeAlias = Annotated[
 ]
 
 
-def with_competitions(catalog: "Catalog", wanted: str) -> "Catalog":
+def with_competitions(catalog: "Catalog", wanted: str, named: "Sequence[str]" = ()) -> "Catalog":
     """The catalog with competitions on offer; ends with exit code 2 where there are no such.
 
     Args:
         catalog: The tasks.
         wanted: ``prepared`` for those whose files are there, and the operator's own; ``all``,
             ``none``, or ids, globs and splits with commas between them.
+        named: Ids of tasks; those of competitions are on offer whatever is wanted.
     """
     library = catalog.competitions
     if library is None:
@@ -38,7 +39,8 @@ def with_competitions(catalog: "Catalog", wanted: str) -> "Catalog":
     else:
         everything = catalog.offering([i for i in library.ids if library.is_supported(i)])
         chosen = [] if wanted == "none" else _named(everything, wanted)
-    return with_problems_told(catalog.offering(chosen))
+    more = [each for each in named if each in library.ids and each not in chosen]
+    return with_problems_told(catalog.offering([*chosen, *more]), catalog)
 
 
 def with_prepared(catalog: "Catalog", cards: "Sequence[TaskCard]") -> "Catalog":

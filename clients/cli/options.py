@@ -144,13 +144,15 @@ def catalog_of(sources: Sequence[Path] | None, data: Path | None = None) -> "Cat
     return with_problems_told(catalog)
 
 
-def with_problems_told(catalog: "Catalog") -> "Catalog":
-    """The catalog; tasks that cannot be read are complained of."""
+def with_problems_told(catalog: "Catalog", told: "Catalog | None" = None) -> "Catalog":
+    """The catalog; tasks that cannot be read are complained of, but for those of `told`."""
     from proctor.schemas.errors import TaskError
 
     try:
-        for problem in catalog.problems:
-            complain(f"proctor: not a task: {problem}")
+        known = {str(problem) for problem in told.problems} if told else set[str]()
+        for problem in dict.fromkeys(map(str, catalog.problems)):
+            if problem not in known:
+                complain(f"proctor: not a task: {problem}")
     except TaskError as error:
         usage_error(str(error))
     return catalog

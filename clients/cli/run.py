@@ -110,7 +110,7 @@ def run(
     catalog = catalog_of([*(tasks or ()), *choice.files] or None, data)
     other = OtherServer(server.rstrip("/").removesuffix("/mcp")) if server else None
     if not other:
-        catalog = with_problems_told(choice.offered(catalog, patterns or []))
+        catalog = with_problems_told(choice.offered(catalog, patterns or []), catalog)
     cards = choice.chosen(
         other.cards() if other else catalog.cards(),
         patterns or [],

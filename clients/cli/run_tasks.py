@@ -178,6 +178,8 @@ with_task_choice = with_options(TaskChoice, "choice")
 
 
 def _matching(ids: Sequence[str], patterns: Sequence[str]) -> Iterator[str]:
+    if not ids:
+        usage_error("no task found; a task is a directory with a task.toml, or a JSON file")
     for pattern in patterns:
         matching = fnmatch.filter(ids, pattern)
         if not matching:

@@ -268,5 +268,7 @@ def _settings_of(path: Path) -> dict[str, Any]:
 
     try:
         return TypeAdapter(dict[str, Any]).validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        usage_error(f"--container-settings {path} cannot be read: {error.strerror}")
+    except ValueError as error:
         usage_error(f"--container-settings {path} holds no JSON object: {error}")

@@ -76,7 +76,7 @@ def serve(
         after="none" if http else "score",
         compat=compat,
     )
-    catalog = with_competitions(catalog_of(tasks), competitions)
+    catalog = with_competitions(catalog_of(tasks), competitions, [task] if task else [])
     serving = _Serving(catalog, sandboxes, data, terms, may_build=http)
     if http:
         if task:

@@ -171,7 +171,8 @@ def check_tasks(
     if not as_json:
         _print_checked(findings)
         unreadable = f", {len(broken)} tasks unreadable" if broken else ""
-        print(f"{len(chosen)} tasks, {len(findings)} findings, {failed} failed{unreadable}")
+        many = "1 task" if len(chosen) == 1 else f"{len(chosen)} tasks"
+        print(f"{many}, {len(findings)} findings, {failed} failed{unreadable}")
     if failed or broken:
         raise typer.Exit(1)
 

@@ -91,7 +91,7 @@ def test_a_session_without_a_grade_makes_exit_code_1(proctor: Any, mini_task: Pa
         'description = "x"\nfails = ["fix"]\n'
     )
     result = proctor("run", "--tasks", str(mini_task), expect=1)
-    assert "mini: has no reference solution" in result.stdout
+    assert "mini has no reference solution" in result.stdout
     assert "no grade" in result.stdout
 
 
@@ -109,6 +109,12 @@ def test_a_session_without_a_grade_makes_exit_code_1(proctor: Any, mini_task: Pa
         (["tasks", "check", "--tasks", "."], "no task found"),
         (["mcp-config", "cursor", "--http", "localhost:8000"], "is not an endpoint"),
         (["mcp-config", "cursor", "--tasks", "nope"], "no such file or directory"),
+        (["mcp-config", "cursor", "--token", "tok-1"], "--token goes with --http"),
+        (["run", "--tasks", "something"], "no task found"),
+        (
+            ["run", "clinic-transfer", "--sign-key", "nope.pem"],
+            "nope.pem cannot be read: No such file",
+        ),
         (["serve", "--http", "--task", "mini"], "--task goes with stdio"),
         (["serve", "--port", "99999"], "port"),
         (["tasks", "show", "nope"], "there is no task 'nope'"),
@@ -123,7 +129,13 @@ def test_a_usage_error_is_exit_code_2_and_says_what_is_wrong(
     (tmp_path / "something").touch()
     result = proctor(*arguments, expect=2)
     assert message in result.stderr
+
     assert "Traceback" not in result.stderr
+
+
+def test_a_file_that_is_no_task_is_complained_of_once(proctor: Any, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text('{"task_id": 3}')
+    assert proctor("run", "--task", "bad.json", expect=2).stderr.count("not a task") == 1
 
 
 def test_a_gpu_backend_without_a_driver_says_at_the_start_what_is_missing(proctor: Any) -> None:

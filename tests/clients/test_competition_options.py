@@ -169,6 +169,17 @@ async def test_a_server_offers_the_competitions_that_it_is_told_to(
     assert names_in(data) == [ONE]
 
 
+async def test_a_competition_that_a_server_is_told_to_open_need_not_be_on_offer(
+    proctor_command: list[str], data: Path, tmp_path: Path
+) -> None:
+    command = [*proctor_command, "serve", "--competitions", "none", "--task", f"competition/{ONE}"]
+    environment = {**os.environ, "PROCTOR_COMPETITIONS": str(data)}
+    own = ["--data", str(tmp_path / "own")]
+    transport = StdioTransport(command[0], [*command[1:], *own], env=environment, keep_alive=False)
+    async with Client(transport, timeout=60) as client:
+        assert f"Task: competition/{ONE}" in str(await client.call_tool("status", {}))
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

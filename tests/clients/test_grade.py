@@ -94,6 +94,12 @@ def test_a_session_that_the_server_did_not_come_to_grade_is_graded(
     assert "no grade, now 9 of 9 graded" in said
 
 
+def test_a_place_that_takes_no_new_grade_is_named(proctor: Proctor, session: Path) -> None:
+    (session / "grades").touch()
+    told = proctor("grade", str(session), expect=1).stderr
+    assert f"not graded: {session}: File exists" in told
+
+
 def test_what_holds_is_verified(proctor: Proctor, session: Path, keys: tuple[Path, Path]) -> None:
     proctor("grade", "run", "--sign-key", str(keys[0]))
     for name in ("result.json", "session.json", "grades/0001.json"):

@@ -10,7 +10,13 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from proctor.clients.agents.budget import Budget
-from proctor.clients.agents.model import ContextOverflowError, Model, ModelSettings, rates_of
+from proctor.clients.agents.model import (
+    ContextOverflowError,
+    Model,
+    ModelSettings,
+    rates_of,
+    refusal_of,
+)
 from proctor.clients.agents.reply import Reply
 from proctor.schemas.errors import BudgetSpentError, ModelError
 
@@ -251,6 +257,14 @@ async def test_a_server_that_is_not_there_costs_nothing(ask: Ask) -> None:
     with pytest.raises(ModelError, match="Connection error"):
         await ask(budget=budget, api_base="http://127.0.0.1:9/v1")
     assert budget.used_tokens == 0
+
+
+def test_a_server_that_is_not_there_is_known_before_a_run_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "unused")
+    nowhere = ModelSettings(model="openai/gpt-x", api_base="http://127.0.0.1:9/v1")
+    assert "nothing answers at http://127.0.0.1:9/v1" in (refusal_of(nowhere) or "")
 
 
 async def test_a_call_that_is_cancelled_midway_counts_as_a_whole_one(

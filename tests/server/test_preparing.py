@@ -12,6 +12,7 @@ import anyio
 import pytest
 from fastmcp.exceptions import ToolError
 from filelock import FileLock
+from mcp.shared.exceptions import MCPError
 
 from proctor.clients.runs.owner import Owner
 from proctor.schemas.errors import TaskError
@@ -92,6 +93,19 @@ async def test_the_first_session_prepares_a_competition_and_the_next_finds_it(
         async with server.owner() as http:
             cards = {card["id"]: card for card in (await http.get("/tasks")).json()}
         assert cards[ONE]["digest"] == digest
+
+
+async def test_what_is_not_on_offer_is_neither_told_of_nor_prepared(
+    serving: Any, catalog: Catalog, data: Path
+) -> None:
+    async with serving(catalog=catalog.offering([OTHER])) as server, server.client() as client:
+        for call in (
+            client.call_tool("start_task", {"task_id": ONE}),
+            client.read_resource(f"task://{ONE}"),
+        ):
+            with pytest.raises((ToolError, MCPError), match="is not on offer here"):
+                await call
+    assert not manifests(data)
 
 
 async def test_others_go_on_while_a_competition_is_prepared_and_who_asks_again_waits_with_the_first(
