@@ -164,8 +164,8 @@ async def _chosen(
             f"there is no backend {options.backend!r}; it is one of {', '.join(NAMES)}, "
             "or FILE.py:FUNCTION"
         )
-    if options.backend == "gpu":
-        await _check_gpus()
+    if overrides.gpus:
+        await _check_gpus("--backend gpu" if options.backend == "gpu" else f"--gpus {options.gpus}")
     opener = await _opener(stack, options, overrides, may_build=may_build)
     return on_gpus(GpuPool(), few_at_once(opener))
 
@@ -186,8 +186,8 @@ async def _opener(
     return _local(options, overrides)
 
 
-async def _check_gpus() -> None:
-    """Refuse to start where no GPU can be leased."""
+async def _check_gpus(wanted: str) -> None:
+    """Refuse to start where no GPU can be leased, which `wanted` asks for."""
     from anyio.to_thread import run_sync
 
     from proctor.sandbox_backends.nvml import installed_gpus
@@ -195,9 +195,9 @@ async def _check_gpus() -> None:
 
     try:
         if not await run_sync(installed_gpus):
-            usage_error("--backend gpu cannot be had: the NVIDIA driver here has no GPU to offer")
+            usage_error(f"{wanted} cannot be had: the NVIDIA driver here has no GPU to offer")
     except SandboxStartError as error:
-        usage_error(f"--backend gpu cannot be had: {error}")
+        usage_error(f"{wanted} cannot be had: {error}")
 
 
 async def _docker(

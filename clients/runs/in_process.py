@@ -102,7 +102,8 @@ class _Sitting:
             ticket = self._ticket = await self._engine.open(self._attempt)
             self._tell("working", None)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch_grading, ticket.session_id)
+                if self._engine.request(self._attempt).grade:
+                    tasks.start_soon(self._watch_grading, ticket.session_id)
                 failure = await self._work(ticket)
                 tasks.cancel_scope.cancel()
             if failure is not None:

@@ -138,12 +138,13 @@ def test_a_file_that_is_no_task_is_complained_of_once(proctor: Any, tmp_path: Pa
     assert proctor("run", "--task", "bad.json", expect=2).stderr.count("not a task") == 1
 
 
-def test_a_gpu_backend_without_a_driver_says_at_the_start_what_is_missing(proctor: Any) -> None:
+@pytest.mark.parametrize("asked", ["--backend gpu", "--gpus 2"])
+def test_where_no_driver_is_gpus_are_refused_at_the_start(proctor: Any, asked: str) -> None:
     try:
         installed_gpus()
     except SandboxStartError:
-        result = proctor("run", "--backend", "gpu", expect=2)
-        assert "--backend gpu cannot be had: no NVIDIA driver is here" in result.stderr
+        result = proctor("run", *asked.split(), expect=2)
+        assert f"{asked} cannot be had: no NVIDIA driver is here" in result.stderr
     else:
         pytest.skip("a driver is here")
 

@@ -309,8 +309,9 @@ def test_sessions_can_be_held_on_another_server(
 def test_what_is_handed_in_can_be_kept_for_grading_later(
     proctor_command: list[str], run: Command, tmp_path: Path
 ) -> None:
-    said = run("--no-eval", "--out", "run").stdout
-    assert f"Kept ungraded: 1. Grade with: proctor grade {tmp_path / 'run'}" in said
+    told = run("--no-eval", "--out", "run")
+    assert f"Kept ungraded: 1. Grade with: proctor grade {tmp_path / 'run'}" in told.stdout
+    assert "grading" not in told.stderr
     ((_, result),) = results_in(tmp_path / "run").items()
     assert (result.state, result.evaluation, result.error) == ("submitted", None, None)
     assert "graded later" not in result.answer
