@@ -14,6 +14,7 @@ from rich.text import Text
 
 from proctor.clients.cli.run_live import LiveView, earned
 from proctor.clients.reports.report import print_short
+from proctor.clients.reports.rows import outcome_of
 from proctor.clients.reports.tables import visible
 from proctor.clients.runs.engine import Stage
 from proctor.clients.runs.run import Plan, Watch
@@ -113,7 +114,10 @@ def _judged(judges: Sequence[JudgeRecord]) -> str:
 
 
 def _percentage(result: RunResult) -> str:
+    """Of the points that were graded; reports take an invalid hand-in for none."""
     grade = result.evaluation
+    if outcome_of(result) == "invalid":
+        return "invalid"
     if grade is None or grade.percentage is None:
         return "-"
     whole = grade.points_graded == grade.total_possible

@@ -88,17 +88,13 @@ def row_of(result: RunResult) -> Row:
     Raises:
         ValueError: It holds numbers that no session can have.
     """
-    grade, states = result.evaluation, list[str]()
-    if grade is not None:
-        states = [each.state for each in grade.results]
+    grade, states = result.evaluation, _states(result)
     if not (isfinite(result.duration_s) and result.duration_s >= 0):
         raise ValueError(f"duration_s: {result.duration_s} is no duration")
     percentage = grade.percentage if grade else None
     if percentage is not None and not 0 <= percentage <= 100:  # noqa: PLR2004 - per cent
         raise ValueError(f"evaluation.percentage: {percentage} is not within 0 and 100")
-    outcome: Outcome = "scored" if percentage is not None else "ungraded"
-    if "invalid" in states and "scored" not in states:
-        outcome = "invalid"
+    outcome = outcome_of(result)
     return Row(
         agent=result.agent,
         model=result.model,
@@ -122,6 +118,20 @@ def row_of(result: RunResult) -> Row:
         medal=_medal(result),
         earned=grade.competition if grade else None,
     )
+
+
+def outcome_of(result: RunResult) -> Outcome:
+    """What a session came to."""
+    states = _states(result)
+    if "invalid" in states and "scored" not in states:
+        return "invalid"
+    graded = result.evaluation is not None and result.evaluation.percentage is not None
+    return "scored" if graded else "ungraded"
+
+
+def _states(result: RunResult) -> list[str]:
+    """Those of its criteria."""
+    return [each.state for each in result.evaluation.results] if result.evaluation else []
 
 
 def _medal(result: RunResult) -> Medal | None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from rich.console import Console
 from proctor.clients.cli.run_live import LiveView
 from proctor.clients.cli.run_view import print_table
 from proctor.clients.runs.joined import joined
-from proctor.schemas.result import AgentReport
+from proctor.schemas.result import AgentReport, RunResult
 from proctor.schemas.run import Attempt, Candidate, Lock
 from proctor.schemas.task import Limits, TaskCard
 
@@ -36,6 +37,20 @@ def test_what_an_agent_says_of_itself_neither_is_markup_nor_steers_the_terminal(
     said = capsys.readouterr().out
     assert said.count(SHOWN) == 3, "as its model, twice, and as its failure"
     assert "\x1b" not in said
+
+
+def test_a_hand_in_that_cannot_be_graded_is_said_to_be_invalid(
+    capsys: pytest.CaptureFixture[str], results: Any
+) -> None:
+    paths = [
+        results.write("run", "a", 0.0, states=("invalid", "invalid")),
+        results.write("run", "b", 0.0, states=("scored", "scored")),
+    ]
+    shown = [RunResult.model_validate_json(path.read_bytes()) for path in paths]
+    print_table(shown, Path("run"), is_kept_here=True)
+    rows = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
+    assert ["a", "noop", "0/20", "invalid"] in rows
+    assert ["b", "noop", "0/20", "0%"] in rows
 
 
 def test_a_models_name_is_no_markup_in_the_live_table() -> None:
