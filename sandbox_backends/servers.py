@@ -38,9 +38,20 @@ def is_dead(label: str) -> bool:
             return True
         if there["processes"] != here["processes"]:
             return False
-        return bool(_started(int(there["pid"])) != there["started"])
+        return _is_gone(int(there["pid"]), there["started"])
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def _is_gone(pid: int, started: str) -> bool:
+    """Whether no such process lives; not because it cannot be looked at, as it may be another's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return _started(pid) not in ("", started)
 
 
 def _text(path: str) -> str:

@@ -246,6 +246,21 @@ def test_a_living_server_is_never_taken_for_dead() -> None:
     assert not is_dead("not ours")
 
 
+def test_a_server_that_cannot_be_looked_at_is_not_taken_for_dead() -> None:
+    """Such as by one that is out of open files, which cannot read when a process started."""
+    looks = (
+        "import resource, sys\n"
+        "from proctor.sandbox_backends.servers import is_dead, this_server\n"
+        "this_server()\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        "sys.exit(is_dead(sys.argv[1]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", looks, this_server()], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 async def test_without_an_engine_the_error_says_so(proctor_command: list[str]) -> None:
     nowhere = {"DOCKER_HOST": "unix:///no/such/engine.sock"}
     ended = await anyio.run_process([*proctor_command, "image", "list"], env=nowhere, check=False)
