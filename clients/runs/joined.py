@@ -44,10 +44,12 @@ def joined(
         duration_s: How long it took.
         failure: Why it was not finished, where it was not.
     """
-    if failure is None and record is not None and record.error is not None:
-        failure = ("server", record.error)
-    if failure is not None and failure[1] not in report.errors:
-        report = report.model_copy(update={"errors": (*report.errors, failure[1])})
+    told = [failure[1]] if failure else []
+    if record is not None and record.error is not None and (not failure or failure[0] == "agent"):
+        failure = ("server", record.error)  # without its sandbox, an agent fails, too
+        told.append(record.error)
+    errors = (*report.errors, *(each for each in told if each not in report.errors))
+    report = report.model_copy(update={"errors": errors})
     return RunResult(
         task_id=attempt.task_id,
         agent=candidate.agent,

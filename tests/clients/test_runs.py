@@ -361,5 +361,23 @@ def test_a_session_that_broke_off_before_its_agent_told_anything_names_its_model
     assert result.metadata["errors"] == ["no sandbox"]
 
 
+@pytest.mark.parametrize("failed", ["agent", "model"])
+def test_an_agent_is_not_blamed_where_its_sandbox_failed(failed: Blame) -> None:
+    (attempt,) = lock(1, 1).attempts()
+    lost = record(attempt, None).model_copy(update={"state": "failed", "error": "it is gone"})
+    result = joined(
+        attempt,
+        Candidate(name="a", agent="a"),
+        AgentReport(),
+        lost,
+        started_at=NOW,
+        duration_s=1.0,
+        failure=(failed, "no reply"),
+    )
+    blamed = {"agent": ("server", "it is gone"), "model": ("model", "no reply")}[failed]
+    assert (result.blame, result.error) == blamed
+    assert "no reply" in result.metadata["errors"]
+
+
 def test_what_may_pass_is_not_the_agents_nor_the_tasks_doing() -> None:
     assert not {"agent", "task"} & MADE_AGAIN
