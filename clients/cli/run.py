@@ -118,17 +118,12 @@ def run(
     )
     if not other and not choice.asks(patterns or []) and not may_isolate(sandboxes):
         cards = without_competitions(cards)
-    if not other:
-        catalog = with_prepared(catalog, cards)
-        cards = [catalog.card(card.id) for card in cards]
     turns = {card.id: card.limits.turns for card in cards}
     budget = limits.budget()
-    sitting = model_agents(modelling, turns.__getitem__, budget)
     directory = RunDirectory(resume.absolute() if resume else _free_place(out))
-    hidden = [directory.path, *(tasks or ()), *choice.files]
-    hidden += [catalog.competitions.data] if catalog.competitions else []
-    sitting = other_agents(seating, catalog, hidden, budget, models=bool(sitting)) or sitting
-    judge = judge_of(judging)
+    judge, signer = judge_of(judging), signer_of(sign_key)
+    sandboxes.overrides()  # refuses sizes and settings that cannot be
+    sitting = model_agents(modelling, turns.__getitem__, budget)
     conditions = conditions_of(
         limits,
         sandboxes,
@@ -141,12 +136,17 @@ def run(
         max_turns=modelling.max_turns,
         system_prompt=modelling.system_prompt,
     )
+    if not other:  # may take hours, so whatever can be refused was
+        catalog = with_prepared(catalog, cards)
+        cards = [catalog.card(card.id) for card in cards]
+    hidden = [directory.path, *(tasks or ()), *choice.files]
+    hidden += [catalog.competitions.data] if catalog.competitions else []
+    sitting = other_agents(seating, catalog, hidden, budget, models=bool(sitting)) or sitting
     lock = lock_of(given_flags(ctx), cards, [each for each, _ in sitting], epochs, conditions)
     if resume:
         lock = agreed(lock, directory, accept=accept_changes)
     if judge is None and not any(candidate.may_ask_a_model for candidate, _ in sitting):
         complain("proctor: no model takes part in this run")
-    signer = signer_of(sign_key)
     plan = Plan(
         lock=lock,
         concurrency=concurrency,

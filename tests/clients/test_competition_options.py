@@ -125,6 +125,20 @@ def test_a_split_may_be_a_file_of_ids(tmp_path: Path, capsys: pytest.CaptureFixt
     )
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    ["--sign-key none.pem", "--memory much", "--out full"],
+)
+def test_what_can_be_refused_is_before_anything_is_prepared(
+    proctor: Any, tmp_path: Path, wrong: str
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").touch()
+    said = proctor("run", f"competition/{ONE}", *wrong.split(), "--data", "data", expect=2)
+    assert wrong.split()[-2] in said
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_run_prepares_only_what_it_works(proctor: Any, tmp_path: Path) -> None:
     options = ["--split", "offline", "--exclude", "kiln-*", "--exclude", "ward-*", "--limit", "1"]
     place = tmp_path / "data"
