@@ -21,6 +21,7 @@ import pytest
 import trustme
 import uvicorn
 from anyio.to_thread import run_sync
+from hypothesis import HealthCheck, settings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -32,6 +33,11 @@ from proctor.sandbox_backends.docker import DockerBackend
 from proctor.sandbox_backends.local import bubblewrap_problem, open_bubblewrap, open_plain
 from proctor.sandbox_backends.squid import Egress
 from proctor.schemas.errors import SandboxStartError
+
+settings.register_profile(
+    "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared-machine")
 
 REQUIRE_BUBBLEWRAP = "PROCTOR_REQUIRE_BUBBLEWRAP"
 REQUIRE_DOCKER = "PROCTOR_REQUIRE_DOCKER"

@@ -151,20 +151,30 @@ def other_agents(
     return [] if found is None else [(Candidate.of(found.name), charged(found.agent, run))]
 
 
+def refuse_two_agents(options: AgentOptions, *, models: bool) -> None:
+    """End with exit code 2 where more than one option names an agent, `--model` being one."""
+    given = _given(options)
+    if len(given) > 1:
+        usage_error(f"{given[0]} and {given[1]} both name an agent; choose one")
+    if models and given:
+        usage_error(f"--model is for the reference agent, and {given[0]} names another")
+
+
+def _given(options: AgentOptions) -> list[str]:
+    """The options that name an agent."""
+    names = ("agent", "agent_command", "agent_image", "agent_git")
+    return [_flag(name) for name in names if getattr(options, name)]
+
+
 def _agent_of(
     options: AgentOptions, catalog: "Catalog", hidden: Sequence[Path], *, models: bool
 ) -> NamedAgent | None:
     from proctor.clients.agents.presets import PRESETS
     from proctor.schemas.errors import ProctorError
 
-    given = [name for name in ("agent", "agent_command", "agent_image", "agent_git")
-             if getattr(options, name)]  # fmt: skip
-    if len(given) > 1:
-        usage_error(f"{_flag(given[0])} and {_flag(given[1])} both name an agent; choose one")
-    if models and given:
-        usage_error(f"--model is for the reference agent, and {_flag(given[0])} names another")
     if models:
         return None
+    given = _given(options)
     try:
         if options.agent_image or options.agent_git:
             return _container(options)
@@ -174,7 +184,7 @@ def _agent_of(
             return _preset(options, options.agent, PRESETS[options.agent], hidden)
         return _in_process(options.agent or ORACLE, catalog)
     except ProctorError as error:
-        usage_error(f"{_flag(given[0])}: {error}" if given else str(error))
+        usage_error(f"{given[0]}: {error}" if given else str(error))
 
 
 def _flag(name: str) -> str:

@@ -104,15 +104,18 @@ def model_agents(
         if not options.model and getattr(options, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             usage_error(f"{flag} can be kept with --model alone: other agents call as they like")
-    agents: list[tuple[Candidate, Agent]] = []
+    wanted: dict[str, tuple[Candidate, ModelSettings]] = {}
     for model in options.model or ():
         settings = _settings(options, model)
         asked = settings.model_dump(mode="json", exclude={"model"}, exclude_none=True)
         candidate = Candidate.of("tool_loop", model, asked)
-        if any(other.name == candidate.name for other, _ in agents):
+        if candidate.name in wanted:
             usage_error(f"--model {model} is named twice; for more sessions use --epochs")
-        agents.append((candidate, _agent(options, settings, turns_of, run)))
-    return agents
+        wanted[candidate.name] = candidate, settings
+    return [
+        (candidate, _agent(options, settings, turns_of, run))
+        for candidate, settings in wanted.values()
+    ]
 
 
 def _agent(

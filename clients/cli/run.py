@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proctor.clients.cli.agent_options import AgentOptions, other_agents, with_agent_options
+from proctor.clients.cli.agent_options import (
+    AgentOptions,
+    other_agents,
+    refuse_two_agents,
+    with_agent_options,
+)
 from proctor.clients.cli.judge_options import JudgeOptions, judge_of, with_judge_options
 from proctor.clients.cli.model_options import ModelOptions, model_agents, with_model_options
 from proctor.clients.cli.offering import with_prepared, without_competitions
@@ -123,6 +128,7 @@ def run(
     directory = RunDirectory(resume.absolute() if resume else _free_place(out))
     judge, signer = judge_of(judging), signer_of(sign_key)
     sandboxes.overrides()  # refuses sizes and settings that cannot be
+    refuse_two_agents(seating, models=bool(modelling.model))
     sitting = model_agents(modelling, turns.__getitem__, budget)
     conditions = conditions_of(
         limits,

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
@@ -123,7 +123,6 @@ def test_a_leaderboard_that_makes_no_sense_is_refused(
         max_size=12,
     )
 )  # fmt: skip
-@settings(deadline=None)
 def test_any_leaderboard_has_finite_scores_or_is_refused(parts: list[bytes]) -> None:
     with TemporaryDirectory() as place:
         path = Path(place) / "board.csv"
@@ -291,7 +290,6 @@ lines = st.binary(max_size=40) | objects.map(lambda each: json.dumps(each).encod
 
 
 @given(st.lists(lines, max_size=6), st.integers(0, 6))
-@settings(deadline=None)
 def test_a_list_asks_for_what_its_good_line_asks_whatever_stands_around_it(
     around: list[bytes], at: int
 ) -> None:

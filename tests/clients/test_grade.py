@@ -189,7 +189,8 @@ def test_another_key_or_none_is_no_signature(
 
 
 def test_bad_input_is_named(proctor: Proctor, session: Path, tmp_path: Path) -> None:
-    assert "no private key" in proctor("run", "--sign-key", "run/x", expect=2).stderr
+    assert "run/x cannot be read" in proctor("run", "--sign-key", "run/x", expect=2).stderr
+    assert "no private key" in proctor("run", "--sign-key", __file__, expect=2).stderr
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "holds no session" in proctor("grade", str(empty), expect=2).stderr

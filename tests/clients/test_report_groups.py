@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proctor.clients.reports.groups import EVERY_BY, Group, Settings, groups_of
 from proctor.clients.reports.rows import Outcome, Row
 
-unhurried = settings(deadline=None, max_examples=40)
+unhurried = settings(max_examples=40)
 ROW = Row(
     agent="noop", model="m", task="t", kind="technique", category="", epoch=1, outcome="scored",
     score=0.5, points_graded=10, criteria=1, criteria_ungraded=0, criteria_invalid=0,

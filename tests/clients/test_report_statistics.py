@@ -23,7 +23,7 @@ from proctor.clients.reports.statistics import (
     smallest_p,
 )
 
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(max_examples=60)
 stats: Any = import_module("scipy.stats")
 scores = st.floats(0, 1, allow_nan=False)
 attempts = st.integers(1, 12).flatmap(

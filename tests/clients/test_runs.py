@@ -177,7 +177,7 @@ async def test_a_spent_budget_is_tried_again_only_when_the_run_goes_on(tmp_path:
     assert result.evaluation is not None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_whatever_fails_and_however_often_it_is_stopped_every_session_is_accounted_for(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

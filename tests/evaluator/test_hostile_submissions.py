@@ -211,7 +211,7 @@ def best(task: Competition) -> float:
 @pytest.mark.parametrize("compat", RULES)
 @pytest.mark.parametrize("name", CASES)
 @given(OF_TABLES, OF_BYTES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_a_submission_is_scored_or_refused_for_a_reason_that_says_nothing_of_the_answers(
     name: str, compat: Compat, changes: list[Edit], encoded: str
 ) -> None:
@@ -232,7 +232,7 @@ def test_a_submission_is_scored_or_refused_for_a_reason_that_says_nothing_of_the
 @pytest.mark.parametrize("compat", RULES)
 @pytest.mark.parametrize("name", CASES)
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 def test_rows_and_columns_in_another_order_score_the_same(
     name: str, compat: Compat, random: Any
 ) -> None:
@@ -269,7 +269,7 @@ INVALID = st.lists(edits((*NO_NUMBERS, "", "x", '"', "a\nb", "a\0b")), max_size=
 
 @pytest.mark.parametrize("name", CASES)
 @given(INVALID)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_the_form_is_judged_alike_whatever_values_are_predicted(
     name: str, changes: list[Edit]
 ) -> None:
@@ -325,7 +325,7 @@ def test_every_metric_of_text_has_a_notation_here() -> None:
 @pytest.mark.parametrize("compat", RULES)
 @pytest.mark.parametrize("metric", NOTATIONS)
 @given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from(CELLS)), min_size=1, max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_token_in_any_notation_is_scored_or_refused(
     metric: str, compat: Compat, tokens: list[tuple[int, str]]
 ) -> None:

@@ -63,7 +63,7 @@ COMPETITION_METRICS = {
 
 FINITE = st.floats(-1e6, 1e6)
 UNIT = st.floats(0, 1)
-SLOW = settings(max_examples=50, deadline=None)
+SLOW = settings(max_examples=50)
 
 
 def score(name: str, truth: object, predicted: object, **others: object) -> float:

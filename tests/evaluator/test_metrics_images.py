@@ -13,7 +13,7 @@ from proctor.evaluator.metrics.base import SKLEARN
 from proctor.evaluator.metrics.runs import read_masks
 
 H, W = 4, 5
-SLOW = settings(max_examples=60, deadline=None)
+SLOW = settings(max_examples=60)
 Pixels = set[int]
 MASKS = st.lists(st.tuples(*[st.sets(st.integers(0, H * W - 1))] * 2), min_size=1, max_size=5)
 

@@ -101,7 +101,7 @@ def test_rows_of_a_group_are_in_one_part_only() -> None:
     assert not set(parts[0]) & set(parts[1])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.integers(0, 6), min_size=8, max_size=40).filter(lambda each: len(set(each)) > 3),
     st.sampled_from(["rows", "group", "time"]),
