@@ -15,6 +15,8 @@ SessionState: TypeAlias = Literal[
     "open", "submitting", "submitted", "graded", "abandoned", "failed"
 ]
 """``failed``: the machine or the instrument failed, so that there is no grade."""
+NOT_HANDED_IN: tuple[SessionState, ...] = ("open", "submitting")
+"""While the work may still go on: a submission that fails leaves a session open."""
 
 Ending: TypeAlias = Literal["submit", "deadline", "abandoned", "failed"]
 

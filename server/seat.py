@@ -11,7 +11,7 @@ import anyio
 
 from proctor.sandbox_backends.base import Sandbox
 from proctor.schemas.errors import SessionError, TaskError
-from proctor.schemas.session import SessionRequest
+from proctor.schemas.session import NOT_HANDED_IN, SessionRequest
 from proctor.schemas.task import TaskCard
 from proctor.server.session import Session
 from proctor.server.sessions import Sessions
@@ -75,7 +75,7 @@ class Seat:
     @property
     def is_open(self) -> bool:
         """Whether there is a session here that has not ended."""
-        return self._session is not None and self._session.state in ("open", "submitting")
+        return self._session is not None and self._session.state in NOT_HANDED_IN
 
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[Sandbox]:

@@ -33,7 +33,7 @@ from proctor.schemas.errors import (
     SubmissionError,
 )
 from proctor.schemas.grade import Grade
-from proctor.schemas.session import Ending, SessionRequest, Submission
+from proctor.schemas.session import NOT_HANDED_IN, Ending, SessionRequest, Submission
 from proctor.schemas.task import Task
 from proctor.server.preparing import Preparing
 from proctor.server.record import Record, earlier_attempts
@@ -275,7 +275,7 @@ class Sessions:
     async def _watch_deadline(self, session: Session) -> None:
         """End the session at its deadline, whatever submissions fail around that time."""
         await anyio.sleep(session.time_left_s)
-        while session.state in ("open", "submitting"):
+        while session.state in NOT_HANDED_IN:
             await session.wait_for_ending()
             if session.state == "open":
                 with suppress(ProctorError):

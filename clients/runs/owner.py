@@ -10,14 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from proctor.schemas.errors import SessionError
 from proctor.schemas.retry_after import asked_wait_s
-from proctor.schemas.session import SessionRecord, SessionRequest, SessionTicket
+from proctor.schemas.session import NOT_HANDED_IN, SessionRecord, SessionRequest, SessionTicket
 from proctor.schemas.task import TaskCard
 
 POLL_S = 0.25
 TIMEOUT_S = 120.0
 """More than the server takes to close a session that something still runs in."""
-
-STILL_OPEN = ("open", "submitting")
 
 NOT_YET = 503
 """The status that says to ask again."""
@@ -85,7 +83,7 @@ class Owner:
         Raises:
             SessionError: There is none, or the server has gone.
         """
-        while (record := await self._later(session_id, "handed_in")).state in STILL_OPEN:  # noqa: ASYNC110 - what is awaited is in another process
+        while (record := await self._later(session_id, "handed_in")).state in NOT_HANDED_IN:  # noqa: ASYNC110 - what is awaited is in another process
             await anyio.sleep(POLL_S)
         return record
 
